@@ -1,0 +1,83 @@
+"""Every setting of ComputeCloud, typed, read from environment variables named COMPUTECLOUD_<FIELD>."""
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Literal
+
+import msgspec
+from msgspec import Meta
+
+PREFIX = "COMPUTECLOUD_"
+ROOT = Path(__file__).resolve().parent.parent
+
+
+def _about(text: str) -> Meta:
+    return Meta(description=text)
+
+
+class Config(msgspec.Struct, frozen=True, kw_only=True):
+    """One field a setting; the text beside it is its documentation."""
+
+    state_dir: Annotated[str, _about("folder of everything that is not code: database, images, logs, sockets")] = str(
+        ROOT / "var"
+    )
+    secret_key: Annotated[str, _about("signs sessions and encrypts secret parameters; required in production")] = ""
+    token_keys: Annotated[str, _about("token signing keys, newest first, comma separated; default: secret_key")] = ""
+    debug: Annotated[bool, _about("Django's debug pages; never in production")] = False
+    allowed_hosts: Annotated[str, _about("host names that the web server answers for, comma separated")] = "*"
+    public_url: Annotated[str, _about("where clients reach the APIs; empty: as each request says")] = ""
+    region: Annotated[str, _about("name of the region in the catalog")] = "RegionOne"
+    database_url: Annotated[str, _about("postgresql://…; empty: SQLite in state_dir")] = ""
+    database_pool_max: Annotated[int, _about("PostgreSQL connections a process")] = 8
+    broker_url: Annotated[str, _about("redis://… or amqp://…; empty: the Redis in state_dir")] = ""
+    log_level: Annotated[Literal["debug", "info", "warning", "error"], _about("least severe level that is logged")] = (
+        "info"
+    )
+    host_name: Annotated[str, _about("name of this host's worker; empty: the machine's host name")] = ""
+    driver: Annotated[Literal["libvirt", "fake"], _about("which hypervisor driver the host worker uses")] = "libvirt"
+    libvirt_uri: Annotated[str, _about("libvirt connection of the host worker")] = "qemu:///system"
+    virt_type: Annotated[Literal["auto", "kvm", "qemu"], _about("auto: KVM where a probe proves it, else TCG")] = "auto"
+    libvirt_timeout_s: Annotated[float, _about("a libvirt call running longer has an unknown outcome")] = 30.0
+    fake_nodes: Annotated[int, _about("nodes of a fake host")] = 1
+    fake_node_vcpus: Annotated[int, _about("processors of a fake node")] = 64
+    fake_node_memory_mib: Annotated[int, _about("memory of a fake node")] = 262_144
+    fake_node_disk_gib: Annotated[int, _about("disk of a fake node")] = 4_096
+    fake_delay_s: Annotated[float, _about("how long each call of the fake driver takes")] = 0.0
+    reserved_memory_mib: Annotated[int, _about("memory kept for the host itself")] = 512
+    reserved_disk_gib: Annotated[int, _about("disk kept for the host itself")] = 0
+    cpu_allocation_ratio: Annotated[float, _about("virtual processors sold for each real one")] = 16.0
+    memory_allocation_ratio: Annotated[float, _about("memory sold for each MiB present")] = 1.0
+    disk_allocation_ratio: Annotated[float, _about("disk sold for each GiB present")] = 1.0
+    zone: Annotated[str, _about("availability zone of hosts that are in no aggregate with one")] = "nova"
+    lease_s: Annotated[float, _about("a worker that runs a step renews its lease within this time")] = 30.0
+    sweep_interval_s: Annotated[float, _about("how often recovery looks for operations to move on")] = 2.0
+    heartbeat_interval_s: Annotated[float, _about("how often a host's worker raises its counter")] = 2.0
+    host_dead_after_s: Annotated[float, _about("silence after which a host counts as dead")] = 60.0
+    admitted_per_project: Annotated[int, _about("operations of one tenant in the queues at once")] = 32
+    place_attempts: Annotated[int, _about("nodes tried for one boot")] = 3
+    shutdown_timeout_s: Annotated[float, _about("a guest gets this long to shut down before it is switched off")] = 60.0
+    force_config_drive: Annotated[bool, _about("every guest gets a config drive, asked for or not")] = True
+    token_lifetime_s: Annotated[int, _about("a token expires after this time")] = 3_600 * 4
+    login_failures_max: Annotated[int, _about("failed log-ins of one account before it is held up")] = 10
+    login_window_s: Annotated[int, _about("time over which failed log-ins count")] = 300
+    image_max_gib: Annotated[int, _about("largest image accepted")] = 64
+    public_cidr: Annotated[str, _about("addresses of the public network that bin/up makes")] = "172.24.4.0/24"
+    dns_servers: Annotated[str, _about("name servers handed to guests, comma separated")] = ""
+    web_host: Annotated[str, _about("address the web server listens on")] = "127.0.0.1"
+    web_port: Annotated[int, _about("port of the web server")] = 8774
+    gate_dir: Annotated[str, _about("tests only: folder of gate files that hold a worker at a named point")] = ""
+
+    @property
+    def state(self) -> Path:
+        """Return the state folder as a path."""
+        return Path(self.state_dir)
+
+
+def read(environ: Mapping[str, str]) -> Config:
+    """Return the settings in environ; raises msgspec.ValidationError naming a setting that is wrong."""
+    known = {name: environ[PREFIX + name.upper()] for name in Config.__struct_fields__ if PREFIX + name.upper() in environ}
+    return msgspec.convert(known, Config, strict=False)
+
+
+CONFIG = read(os.environ)

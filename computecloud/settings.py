@@ -1,0 +1,104 @@
+"""Django's settings, composed from computecloud.config; a deployment sets environment variables, not this file."""
+
+import hashlib
+from typing import Any
+
+import dj_database_url
+
+from computecloud.config import CONFIG
+from computecloud.logging import configure as configure_logging
+
+SECRET_KEY = CONFIG.secret_key or hashlib.sha256(f"insecure {CONFIG.state_dir}".encode()).hexdigest()
+DEBUG = CONFIG.debug
+ALLOWED_HOSTS = CONFIG.allowed_hosts.split(",")
+ROOT_URLCONF = "computecloud.urls"
+WSGI_APPLICATION = "computecloud.wsgi.application"
+USE_TZ = True
+TIME_ZONE = "UTC"
+APPEND_SLASH = False
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+AUTH_USER_MODEL = "identity.User"
+DATA_UPLOAD_MAX_MEMORY_SIZE = 114_688  # Nova's limit of a request body; image data is streamed past it
+
+INSTALLED_APPS = [
+    "django.contrib.admin",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "django.contrib.staticfiles",
+    "rest_framework",
+    "guardian",
+    "identity",
+    "workers",
+    "quotas",
+    "scheduling",
+    "networking",
+    "images",
+    "instances",
+]
+
+MIDDLEWARE = [
+    "computecloud.wire.middleware.RequestIdMiddleware",
+    "computecloud.wire.middleware.OnlyForPages",  # sessions, CSRF, messages: for /admin and the browsable API alone
+]
+
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+            ]
+        },
+    }
+]
+STATIC_URL = "/static/"
+STATIC_ROOT = CONFIG.state / "static"
+
+
+def _database() -> dict[str, Any]:
+    if CONFIG.database_url:
+        return {
+            **dj_database_url.parse(CONFIG.database_url),
+            "CONN_MAX_AGE": 0,  # the pool keeps the connections
+            "OPTIONS": {"pool": {"min_size": 1, "max_size": CONFIG.database_pool_max, "timeout": 10}},
+        }
+    return {
+        "ENGINE": "django.db.backends.sqlite3",
+        "NAME": str(CONFIG.state / "computecloud.sqlite3"),
+        "CONN_MAX_AGE": None,
+        "OPTIONS": {
+            # IMMEDIATE: a reader that turns writer would fail at once with "database is locked", whatever the timeout.
+            "transaction_mode": "IMMEDIATE",
+            "timeout": 20,
+            "init_command": "PRAGMA journal_mode=WAL;PRAGMA synchronous=FULL;PRAGMA mmap_size=134217728;"
+            "PRAGMA cache_size=-16000;PRAGMA temp_store=MEMORY;",
+        },
+    }
+
+
+DATABASES = {"default": _database()}
+
+AUTHENTICATION_BACKENDS = [
+    "django.contrib.auth.backends.ModelBackend",
+    "guardian.backends.ObjectPermissionBackend",
+]
+ANONYMOUS_USER_NAME = None
+GUARDIAN_MONKEY_PATCH_USER = False
+PASSWORD_HASHERS = ["identity.hashers.Argon2idHasher"]
+
+REST_FRAMEWORK = {
+    "DEFAULT_AUTHENTICATION_CLASSES": ["identity.authentication.TokenAuthentication"],
+    "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
+    "DEFAULT_RENDERER_CLASSES": ["computecloud.wire.renderers.JSONRenderer"],
+    "DEFAULT_PARSER_CLASSES": ["computecloud.wire.parsers.JSONParser"],
+    "EXCEPTION_HANDLER": "computecloud.wire.faults.exception_handler",
+    "UNAUTHENTICATED_USER": None,
+}
+
+LOGGING_CONFIG = None
+configure_logging(CONFIG.log_level)
