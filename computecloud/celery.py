@@ -50,4 +50,18 @@ app.conf.update(
     beat_max_loop_interval=5,
     beat_schedule_filename=str(CONFIG.state / "run" / "beat-schedule"),
 )
+
+
+def _every(interval_s: float, task: str, *args: str) -> dict[str, Any]:
+    return {"task": task, "schedule": interval_s, "args": args, "options": {"expires": interval_s, "queue": "control"}}
+
+
+app.conf.beat_schedule = {
+    "sweep": _every(CONFIG.sweep_interval_s, "workers.sweep"),
+    "observe": _every(10.0, "workers.observe"),
+    "audit capacity": _every(60.0, "workers.periodic", "scheduling.capacity_audit"),
+    "audit power": _every(60.0, "workers.periodic", "instances.power_audit"),
+}
 app.autodiscover_tasks(["workers"])
+if CONFIG.role:
+    app.conf.include = ["workers.tasks", "workers.celery_hooks"]

@@ -8,3 +8,7 @@ class QuotasConfig(AppConfig):
 
     name = "quotas"
     default_auto_field = "django.db.models.BigAutoField"
+
+    def ready(self) -> None:
+        """Register the invariants."""
+        from quotas import checks  # noqa: F401

@@ -4,7 +4,12 @@ from django.apps import AppConfig
 
 
 class WorkersConfig(AppConfig):
-    """The room's name and key type."""
+    """The room's name and key type; the tasks are known wherever something may be published."""
 
     name = "workers"
     default_auto_field = "django.db.models.BigAutoField"
+
+    def ready(self) -> None:
+        """Make the tasks known to the Celery app."""
+        from computecloud import celery  # noqa: F401 — current_app must be ours
+        from workers import checks, tasks  # noqa: F401

@@ -1,0 +1,88 @@
+"""Place: filter the nodes, weigh what is left, claim the best, and keep the reasons."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+from scheduling import claims
+from scheduling.filters import FILTERS
+from scheduling.models import Decision
+from scheduling.request import Candidate, PlaceRequest
+from scheduling.selectors import candidates
+from scheduling.weighers import weigh
+from workers.retry import StepFailed
+
+NAMED_NODES = 5  # so many removed or weighed nodes are named in a decision
+LAST_WORDS = "There are not enough hosts available."  # what Nova says, and clients look for
+
+
+class NoValidHost(StepFailed):
+    """No node is left; the message says which rule removed how many."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ranking:
+    """The nodes that may be claimed, best first, and the verdict of each rule."""
+
+    best: list[Candidate]
+    considered: int
+    verdicts: list[dict[str, Any]]
+    weights: list[dict[str, Any]]
+
+    def in_words(self) -> str:
+        """Say which rule removed how many."""
+        if not self.considered:
+            return f"No valid host was found. {LAST_WORDS} No host has reported a node yet; see: computecloud host list"
+        removed = [f"{verdict['removed']} {verdict['words']}" for verdict in self.verdicts if verdict["removed"]]
+        nodes = "1 node" if self.considered == 1 else f"{self.considered} nodes"
+        return f"No valid host was found. {LAST_WORDS} Of {nodes}: {', '.join(removed)}."
+
+
+def rank(request: PlaceRequest) -> Ranking:
+    """Filter and weigh every node; one query."""
+    left = candidates()
+    considered, verdicts = len(left), []
+    for rule in FILTERS:
+        kept = [node for node in left if rule.keeps(node, request)]
+        if len(kept) < len(left):
+            gone = [node.name for node in left if not rule.keeps(node, request)]
+            verdicts.append(
+                {"rule": rule.name, "removed": len(gone), "words": rule.words, "nodes": gone[:NAMED_NODES]}
+            )
+        left = kept
+    ranked = weigh(left) if left else []
+    weights = [{"node": node.name, "weight": total, **share} for total, node, share in ranked[:NAMED_NODES]]
+    return Ranking([node for _, node, _ in ranked], considered, verdicts, weights)
+
+
+def claim_best(request: PlaceRequest, ranking: Ranking, operation_id: UUID) -> Candidate:
+    """Claim the best node that still has room, and keep the decision; must run inside a transaction.
+
+    Raises NoValidHost where there is none.
+    """
+    for node in _in_order(ranking.best):
+        if claims.claim(request, node.id):
+            _keep(request, ranking, operation_id, node.name)
+            return node
+    raise NoValidHost(ranking.in_words(), retryable=bool(ranking.best))
+
+
+def explain_failure(request: PlaceRequest, ranking: Ranking, operation_id: UUID) -> None:
+    """Keep the decision of a placement that found no node."""
+    _keep(request, ranking, operation_id, "")
+
+
+def _in_order(best: list[Candidate]) -> Iterator[Candidate]:
+    yield from best[:NAMED_NODES]
+
+
+def _keep(request: PlaceRequest, ranking: Ranking, operation_id: UUID, node: str) -> None:
+    Decision.objects.create(
+        operation_id=operation_id,
+        consumer_id=request.consumer_id,
+        node=node,
+        considered=ranking.considered,
+        verdicts=ranking.verdicts,
+        weights=ranking.weights,
+    )

@@ -1,0 +1,98 @@
+"""A host's report: its driver's nodes, what they have, and their traits, written by the host's own worker."""
+
+import time
+from typing import Any
+
+import structlog
+from django.db import transaction
+from django.db.models import Max
+
+from computecloud.config import CONFIG
+from hypervisors.driver import DriverError, NodeFacts
+from scheduling.models import DISK_GB, MEMORY_MB, VCPU, Inventory, Node
+from workers.driver import driver
+from workers.models import Host, utc_now
+
+log = structlog.get_logger()
+
+EVERY_S = 60.0
+_reported_s: dict[str, float] = {}
+
+
+def report_if_due(host: str) -> None:
+    """Report again where the last report is EVERY_S old; called by each echo."""
+    if time.monotonic() - _reported_s.get(host, -EVERY_S) >= EVERY_S:
+        taken = Host.objects.filter(name=host).first()
+        if taken is not None:
+            report(taken)
+
+
+def report(host: Host) -> None:
+    """Write what the driver says of the host's nodes; a hypervisor that does not answer is asked again later."""
+    try:
+        facts = driver().nodes()
+    except DriverError as error:
+        log.warning("report.failed", host=host.name, error=error.message)
+        return
+    write(host, facts)
+    _reported_s[host.name] = time.monotonic()
+
+
+def write(host: Host, facts: tuple[NodeFacts, ...]) -> None:
+    """Write nodes and inventories; what is claimed stays, nodes that are no longer reported count as absent."""
+    with transaction.atomic():
+        Node.objects.filter(host=host).exclude(id__in=[node.uuid for node in facts]).update(present=False)
+        known = set(Node.objects.filter(host=host).values_list("id", flat=True))
+        number = Node.objects.aggregate(highest=Max("number"))["highest"] or 0
+        new = [node for node in facts if node.uuid not in known]
+        Node.objects.bulk_create(
+            [_node(host, node, number + index) for index, node in enumerate(new, start=1)], batch_size=200
+        )
+        Node.objects.bulk_update(
+            [_node(host, node, 0) for node in facts if node.uuid in known], _UPDATED, batch_size=100
+        )
+        Inventory.objects.bulk_create(
+            [row for node in facts for row in _inventories(node)],
+            update_conflicts=True,
+            unique_fields=["node", "resource_class"],
+            update_fields=["total", "reserved", "allocation_ratio"],
+            batch_size=200,
+        )
+
+
+_UPDATED = [
+    "zone", "hypervisor_type", "hypervisor_version", "architecture", "cpu_info", "host_ip", "traits", "present",
+    "reported_at",
+]  # fmt: skip
+
+
+def _node(host: Host, facts: NodeFacts, number: int) -> Node:
+    values: dict[str, Any] = {"number": number} if number else {}
+    return Node(
+        id=facts.uuid,
+        host=host,
+        name=facts.name,
+        zone=CONFIG.zone,
+        hypervisor_type=facts.hypervisor_type,
+        hypervisor_version=facts.hypervisor_version,
+        architecture=facts.architecture,
+        cpu_info=facts.cpu_info,
+        host_ip=facts.host_ip,
+        traits=sorted(facts.traits),
+        present=True,
+        reported_at=utc_now(),
+        **values,
+    )
+
+
+def _inventories(facts: NodeFacts) -> list[Inventory]:
+    def stock(resource: str, total: int, reserved: int, ratio: float) -> Inventory:
+        return Inventory(
+            node_id=facts.uuid, resource_class=resource, total=total, reserved=reserved, allocation_ratio=ratio
+        )
+
+    return [
+        stock(VCPU, facts.vcpus, 0, CONFIG.cpu_allocation_ratio),
+        stock(MEMORY_MB, facts.memory_mib, CONFIG.reserved_memory_mib, CONFIG.memory_allocation_ratio),
+        stock(DISK_GB, facts.disk_gib, CONFIG.reserved_disk_gib, CONFIG.disk_allocation_ratio),
+    ]

@@ -1,0 +1,86 @@
+"""The engine in the operators' pages: hosts may be disabled, everything else is read only."""
+
+from typing import Any
+
+from django.contrib import admin
+from django.http import HttpRequest
+
+from workers.models import Footprint, Host, Mend, Operation, StepRun, Subject
+
+
+class ReadOnlyAdmin(admin.ModelAdmin[Any]):
+    """Rows that the engine owns: to be read, never written by hand."""
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        """Nobody adds such a row."""
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Nobody changes such a row."""
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Nobody deletes such a row."""
+        return False
+
+
+@admin.register(Host)
+class HostAdmin(admin.ModelAdmin[Host]):
+    """Hosts: an operator enables, disables or forces one down."""
+
+    list_display = ["name", "alive", "enabled", "forced_down", "epoch", "heartbeat_at", "worker"]
+    list_filter = ["alive", "enabled", "forced_down"]
+    search_fields = ["name"]
+    fields = ["name", "enabled", "disabled_reason", "forced_down", "alive", "epoch", "counter", "worker", "heartbeat_at"]
+    readonly_fields = ["name", "alive", "epoch", "counter", "worker", "heartbeat_at"]
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        """A host is added by its own worker."""
+        return False
+
+
+class StepRunInline(admin.TabularInline[StepRun, Operation]):
+    """What was tried, in order."""
+
+    model = StepRun
+    extra = 0
+    can_delete = False
+    fields = readonly_fields = ["step", "undo", "attempt", "outcome", "host", "started_at", "finished_at", "error"]
+
+
+@admin.register(Operation)
+class OperationAdmin(ReadOnlyAdmin):
+    """What was asked for and how far it is."""
+
+    list_display = ["created_at", "kind", "subject_id", "state", "cursor", "attempt", "host", "project_id", "error"]
+    list_filter = ["state", "kind", "host"]
+    search_fields = ["subject_id", "request_id", "project_id"]
+    date_hierarchy = "created_at"
+    inlines = [StepRunInline]
+
+
+@admin.register(Footprint)
+class FootprintAdmin(ReadOnlyAdmin):
+    """What operations have left, and where."""
+
+    list_display = ["subject_id", "kind", "host", "name", "state", "created_at"]
+    list_filter = ["kind", "state", "host"]
+    search_fields = ["subject_id", "name"]
+
+
+@admin.register(Subject)
+class SubjectAdmin(ReadOnlyAdmin):
+    """What operations lock."""
+
+    list_display = ["id", "type", "epoch", "deleting", "holder"]
+    list_filter = ["type", "deleting"]
+    search_fields = ["id"]
+
+
+@admin.register(Mend)
+class MendAdmin(ReadOnlyAdmin):
+    """What audits put right."""
+
+    list_display = ["created_at", "audit", "subject", "what"]
+    list_filter = ["audit"]
+    search_fields = ["subject", "what"]

@@ -1,0 +1,65 @@
+"""Footprints: noted before the effect, made after it, removing before its removal, and the row gone with the thing."""
+
+from collections.abc import Iterable
+from uuid import UUID
+
+from django.db.models import QuerySet
+
+from workers.models import Footprint
+from workers.workflow import CONTROL, Context, Step
+
+
+def plan(ctx: Context, step: Step) -> None:
+    """Note what the step is about to leave behind; a note that is there already stays."""
+    if step.leaves is None:
+        return
+    Footprint.objects.bulk_create(
+        [
+            Footprint(
+                subject_id=ctx.subject_id,
+                operation_id=ctx.operation_id,
+                step=step.name,
+                kind=trace.kind,
+                host="" if step.on == CONTROL else ctx.host or "",
+                name=trace.name,
+            )
+            for trace in step.leaves(ctx)
+        ],
+        ignore_conflicts=True,
+    )
+
+
+def made(ctx: Context, step: Step) -> None:
+    """Note that the step's things are there."""
+    if step.leaves is not None:
+        _of_step(ctx, step).update(state=Footprint.State.MADE)
+
+
+def removing(ctx: Context, step: Step) -> None:
+    """Note that the step's things are about to go."""
+    if step.leaves is not None:
+        _of_step(ctx, step).update(state=Footprint.State.REMOVING)
+
+
+def gone(ctx: Context, step: Step) -> None:
+    """Forget the step's things: they are gone."""
+    if step.leaves is not None:
+        _of_step(ctx, step).delete()
+
+
+def forget(subject_id: UUID, *, host: str, kinds: Iterable[str] | None = None) -> None:
+    """Forget a subject's things on one host, of these kinds or all: they are gone."""
+    rows = Footprint.objects.filter(subject_id=subject_id, host=host)
+    if kinds is not None:
+        rows = rows.filter(kind__in=list(kinds))
+    rows.delete()
+
+
+def hosts_of(subject_id: UUID) -> list[str]:
+    """Return the hosts on which a subject has left something, by name; control's own traces are on none."""
+    rows = Footprint.objects.filter(subject_id=subject_id).exclude(host="")
+    return sorted(set(rows.values_list("host", flat=True)))
+
+
+def _of_step(ctx: Context, step: Step) -> QuerySet[Footprint]:
+    return Footprint.objects.filter(subject_id=ctx.subject_id, operation_id=ctx.operation_id, step=step.name)

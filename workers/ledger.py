@@ -1,0 +1,246 @@
+"""The ledger's conditional updates, by hand in SQL: one row hit means the right to go on, no row means stop.
+
+Here alone SQL is written out: the ORM costs twice as much for these statements, which every step runs. Both SQLite and
+PostgreSQL take them. Times are seconds since 1970.
+"""
+
+import time
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+import orjson
+from django.db import connection
+
+from workers.workflow import Context
+
+DO, UNDO = "do", "undo"
+
+_TAKE = """
+UPDATE workers_operation SET lease_token = %(token)s, lease_worker = %(worker)s, lease_until = %(until)s,
+    leased_at = %(now)s, attempt = attempt + 1, state = CASE state WHEN 'pending' THEN 'running' ELSE state END
+WHERE id = %(id)s AND cursor = %(cursor)s AND lease_token IS NULL AND run_after <= %(now)s AND {state}
+    AND NOT EXISTS (SELECT 1 FROM workers_subjectlock l JOIN workers_subject s ON s.id = l.subject_id
+                    WHERE l.operation_id = workers_operation.id AND s.epoch <> l.epoch)
+    AND NOT EXISTS (SELECT 1 FROM workers_subjectlock l JOIN workers_subjectlock m ON m.subject_id = l.subject_id
+                    JOIN workers_operation o ON o.id = m.operation_id
+                    WHERE l.operation_id = workers_operation.id AND l.exclusive AND o.id <> workers_operation.id
+                    AND o.lease_token IS NOT NULL)
+RETURNING kind, subject_id, project_id, user_id, request_id, params, results, host, attempt, round, error,
+    (SELECT l.epoch FROM workers_subjectlock l
+     WHERE l.operation_id = workers_operation.id AND l.subject_id = workers_operation.subject_id)
+"""
+_TAKES = {
+    DO: _TAKE.format(state="state IN ('pending', 'running') AND admitted"),
+    UNDO: _TAKE.format(state="state = 'undoing'"),
+}
+
+_ADVANCE = """
+UPDATE workers_operation SET cursor = %(next)s, attempt = %(attempt)s, rings = 0, results = %(results)s,
+    host = %(host)s, lease_token = %(token_next)s, lease_until = %(until)s, leased_at = %(now)s,
+    dispatched_at = %(now)s, run_after = 0, updated_at = %(at)s
+WHERE id = %(id)s AND lease_token = %(token)s AND state = %(state)s
+"""
+
+_END = """
+UPDATE workers_operation SET state = %(end)s, results = %(results)s, host = %(host)s, lease_token = NULL,
+    error = %(error)s, finished_at = %(at)s, updated_at = %(at)s
+WHERE id = %(id)s AND lease_token = %(token)s AND state = %(state)s
+"""
+
+_TURN_BACK = """
+UPDATE workers_operation SET state = 'undoing', cursor = %(to)s, error = %(error)s, attempt = 0, rings = 0, lease_token = NULL,
+    dispatched_at = %(now)s, run_after = 0, updated_at = %(at)s
+WHERE id = %(id)s AND lease_token = %(token)s AND state = 'running'
+"""
+
+_BEGIN_ANEW = """
+UPDATE workers_operation SET state = 'running', cursor = 0, attempt = 0, rings = 0, round = round + 1,
+    results = %(results)s, host = NULL, lease_token = NULL, dispatched_at = %(now)s, run_after = 0, updated_at = %(at)s
+WHERE id = %(id)s AND lease_token = %(token)s AND state = 'undoing'
+"""
+
+_PAUSE = """
+UPDATE workers_operation SET lease_token = NULL, run_after = %(run_after)s, dispatched_at = %(run_after)s,
+    attempt = attempt - %(uncounted)s, rings = 0, updated_at = %(at)s
+WHERE id = %(id)s AND lease_token = %(token)s
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Lease:
+    """The right of this process to run the step at `cursor`, in the direction that `state` says."""
+
+    operation_id: UUID
+    cursor: int
+    state: str  # the operation's state while the lease holds: running or undoing
+    token: str
+
+
+def _execute(sql: str, values: dict[str, Any]) -> int:
+    with connection.cursor() as cursor:
+        cursor.execute(sql, values)
+        return cursor.rowcount
+
+
+def _key(operation_id: UUID) -> str:
+    return operation_id.hex  # SQLite keeps 32 digits; PostgreSQL reads them as a uuid
+
+
+def _json(value: Any) -> Any:
+    return orjson.loads(value) if isinstance(value, str | bytes) else value
+
+
+def _uuid(value: Any) -> UUID:
+    return value if isinstance(value, UUID) else UUID(value)
+
+
+def _moment(now: float) -> dict[str, Any]:
+    """Return `now` in both forms; the datetime column's text form is the one Django writes."""
+    from datetime import UTC, datetime
+
+    at = datetime.fromtimestamp(now, UTC)
+    return {"now": now, "at": connection.ops.adapt_datetimefield_value(at)}
+
+
+def take(lease: Lease, *, direction: str, worker: str, lease_s: float) -> Context | None:
+    """Take the step for `worker`; None where it is stale, early, taken, overtaken or not admitted."""
+    now = time.time()
+    values = {
+        "token": lease.token,
+        "worker": worker,
+        "until": now + lease_s,
+        "now": now,
+        "id": _key(lease.operation_id),
+        "cursor": lease.cursor,
+    }
+    with connection.cursor() as cursor:
+        cursor.execute(_TAKES[direction], values)
+        rows = cursor.fetchall()
+    if not rows:
+        return None
+    kind, subject, project, user, request, params, results, host, attempt, round_, error, epoch = rows[0]
+    return Context(
+        operation_id=lease.operation_id,
+        kind=kind,
+        subject_id=_uuid(subject),
+        epoch=epoch or 0,
+        project_id=project,
+        user_id=user,
+        request_id=request,
+        host=host,
+        params=_json(params),
+        results=_json(results),
+        attempt=attempt,
+        round=round_,
+        error=error,
+        started_at=now,
+    )
+
+
+def advance(lease: Lease, ctx: Context, *, to: int, token_next: str | None, lease_s: float) -> bool:
+    """Move the cursor; with token_next the next step is leased in the same breath. False: the lease is not ours."""
+    now = time.time()
+    return bool(
+        _execute(
+            _ADVANCE,
+            {
+                "next": to,
+                "attempt": 1 if token_next else 0,
+                "results": orjson.dumps(ctx.results).decode(),
+                "host": ctx.host,
+                "token_next": token_next,
+                "until": now + lease_s,
+                "id": _key(lease.operation_id),
+                "token": lease.token,
+                "state": lease.state,
+                **_moment(now),
+            },
+        )
+    )
+
+
+def end(lease: Lease, ctx: Context, *, state: str, error: str = "") -> bool:
+    """End the operation. False: the lease is not ours."""
+    return bool(
+        _execute(
+            _END,
+            {
+                "end": state,
+                "error": error,
+                "results": orjson.dumps(ctx.results).decode(),
+                "host": ctx.host,
+                "id": _key(lease.operation_id),
+                "token": lease.token,
+                "state": lease.state,
+                **_moment(time.time()),
+            },
+        )
+    )
+
+
+def turn_back(lease: Lease, *, to: int, error: str) -> bool:
+    """Start undoing at the step `to`. False: the lease is not ours."""
+    values = {"error": error, "to": to, "id": _key(lease.operation_id), "token": lease.token, **_moment(time.time())}
+    return bool(_execute(_TURN_BACK, values))
+
+
+def begin_anew(lease: Lease, results: dict[str, Any]) -> bool:
+    """Start the workflow again from its first step, everything being undone. False: the lease is not ours."""
+    values = {
+        "results": orjson.dumps(results).decode(),
+        "id": _key(lease.operation_id),
+        "token": lease.token,
+        **_moment(time.time()),
+    }
+    return bool(_execute(_BEGIN_ANEW, values))
+
+
+def pause(lease: Lease, *, after_s: float, counts: bool) -> bool:
+    """Give the lease back; the step runs again after after_s. counts: the attempt counts as one. False: not ours."""
+    now = time.time()
+    values = {
+        "run_after": now + after_s,
+        "uncounted": 0 if counts else 1,
+        "id": _key(lease.operation_id),
+        "token": lease.token,
+        **_moment(now),
+    }
+    return bool(_execute(_PAUSE, values))
+
+
+def give_back(token: str) -> bool:
+    """Free a lease whatever became of its operation, such as one that was overtaken."""
+    sql = "UPDATE workers_operation SET lease_token = NULL WHERE lease_token = %(token)s"
+    return bool(_execute(sql, {"token": token}))
+
+
+def renew(tokens: list[str], *, lease_s: float) -> None:
+    """Extend these leases from now."""
+    marks = ", ".join(f"%(t{i})s" for i in range(len(tokens)))
+    values: dict[str, Any] = {f"t{i}": token for i, token in enumerate(tokens)}
+    values["until"] = time.time() + lease_s
+    _execute(f"UPDATE workers_operation SET lease_until = %(until)s WHERE lease_token IN ({marks})", values)  # noqa: S608
+
+
+def ring(operation_id: UUID, seen: float) -> bool:
+    """Claim the right to publish again what was last published at `seen`. False: somebody else did."""
+    sql = """UPDATE workers_operation SET dispatched_at = %(now)s, rings = rings + 1
+             WHERE id = %(id)s AND dispatched_at = %(seen)s AND lease_token IS NULL"""
+    return bool(_execute(sql, {"now": time.time(), "id": _key(operation_id), "seen": seen}))
+
+
+def release_subjects(operation_id: UUID) -> None:
+    """Free every subject that an ended operation holds."""
+    values = {"id": _key(operation_id)}
+    _execute(
+        """UPDATE workers_subject SET holder = NULL WHERE holder = %(id)s""",
+        values,
+    )
+    _execute(
+        """UPDATE workers_subject SET sharers = sharers - 1 WHERE id IN
+           (SELECT subject_id FROM workers_subjectlock WHERE operation_id = %(id)s AND NOT exclusive)""",
+        values,
+    )
+    _execute("DELETE FROM workers_subjectlock WHERE operation_id = %(id)s", values)
+    _execute("DELETE FROM workers_secret WHERE operation_id = %(id)s", values)

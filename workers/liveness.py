@@ -1,0 +1,72 @@
+"""Which hosts live: a counter that a thread of each host's process writes straight to the database.
+
+The observer compares counters on its own monotonic clock, so no two machines' clocks are ever compared. An echo
+through the host's queue tells "alive but not consuming". If more than a third of the hosts fall silent together,
+nobody is declared dead: the fault is ours.
+"""
+
+import time
+from dataclasses import dataclass
+
+import structlog
+from django.db.models import F
+
+from computecloud.config import CONFIG
+from workers import events
+from workers.models import Host, utc_now
+
+log = structlog.get_logger()
+
+MASS_SILENCE = 1 / 3
+
+
+@dataclass(slots=True)
+class Sight:
+    """What the observer last saw of a host, and since when (monotonic seconds) it has not changed."""
+
+    counter: int
+    since_s: float
+
+
+_sights: dict[str, Sight] = {}
+
+
+def beat(host: str) -> None:
+    """Raise a host's counter; called by its own process only."""
+    Host.objects.filter(name=host).update(counter=F("counter") + 1, heartbeat_at=utc_now())
+
+
+def observe(*, now_s: float | None = None) -> list[Host]:
+    """Compare every counter with what was seen before, and write who lives; returns the hosts to echo."""
+    now_s = time.monotonic() if now_s is None else now_s
+    hosts = list(Host.objects.filter(forced_down=False))
+    silent = [host for host in hosts if _silent_s(host, now_s) > CONFIG.host_dead_after_s]
+    dying = [host for host in silent if host.alive]
+    if len(hosts) > 2 and len(dying) > len(hosts) * MASS_SILENCE:
+        log.error("hosts.silent_together", silent=len(dying), of=len(hosts))
+        dying = []
+    for host in dying:
+        Host.objects.filter(id=host.id, counter=host.counter).update(alive=False)
+        log.warning("host.dead", host=host.name)
+        events.emit("host.dead", host=host.name)
+    for host in hosts:
+        if not host.alive and _sights[host.name].since_s == now_s and host.counter:
+            Host.objects.filter(id=host.id).update(alive=True)
+    alive = [host for host in hosts if host not in silent]
+    for host in alive:
+        host.echo_sent += 1
+        Host.objects.filter(id=host.id).update(echo_sent=host.echo_sent)
+    return alive
+
+
+def heard(host: str, number: int) -> None:
+    """Note that an echo came through the host's queue."""
+    Host.objects.filter(name=host, echo_heard__lt=number).update(echo_heard=number)
+
+
+def _silent_s(host: Host, now_s: float) -> float:
+    sight = _sights.get(host.name)
+    if sight is None or sight.counter != host.counter:
+        _sights[host.name] = Sight(host.counter, now_s)
+        return 0.0
+    return now_s - sight.since_s

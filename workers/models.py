@@ -1,0 +1,233 @@
+"""What the engine remembers: hosts, subjects and their locks, operations, the runs of their steps, footprints."""
+
+import uuid
+from datetime import UTC, datetime
+
+from django.db import models
+from django.db.models import Q
+
+
+def utc_now() -> datetime:
+    """Return the present moment, aware."""
+    return datetime.now(UTC)
+
+
+class Host(models.Model):
+    """A machine (or proxy) with one worker process and its queue."""
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    name = models.CharField(max_length=255, unique=True)
+    epoch = models.BigIntegerField(default=0, help_text="rises each time a worker process takes the host")
+    counter = models.BigIntegerField(default=0, help_text="raised by the worker's heartbeat thread")
+    worker = models.CharField(max_length=255, blank=True, help_text="the process that holds the host")
+    alive = models.BooleanField(default=False, help_text="what the observer of the counters concludes")
+    enabled = models.BooleanField(default=True)
+    disabled_reason = models.CharField(max_length=255, blank=True)
+    forced_down = models.BooleanField(default=False)
+    echo_sent = models.BigIntegerField(default=0, help_text="number of the last echo put into the host's queue")
+    echo_heard = models.BigIntegerField(default=0, help_text="number of the last echo that came through it")
+    heartbeat_at = models.DateTimeField(null=True)
+    created_at = models.DateTimeField(default=utc_now)
+
+    class Meta:
+        ordering = ["name"]
+
+    def __str__(self) -> str:
+        return self.name
+
+    @property
+    def is_up(self) -> bool:
+        """Tell whether operations may be sent to this host."""
+        return self.alive and not self.forced_down
+
+    @property
+    def queue(self) -> str:
+        """Return the name of the queue that the host's worker reads."""
+        return f"host.{self.name}"
+
+
+class Subject(models.Model):
+    """A thing that operations lock; whoever holds a lower epoch may no longer act on it."""
+
+    id = models.UUIDField(primary_key=True)
+    type = models.CharField(max_length=32)
+    epoch = models.BigIntegerField(default=1)
+    deleting = models.BooleanField(default=False)
+    holder = models.UUIDField(null=True, help_text="the operation that holds the subject alone")
+    sharers = models.IntegerField(default=0, help_text="how many operations hold it together")
+
+    def __str__(self) -> str:
+        return f"{self.type} {self.id}"
+
+
+class State(models.TextChoices):
+    """The states of an operation; the first three are active."""
+
+    PENDING = "pending"
+    RUNNING = "running"
+    UNDOING = "undoing"
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+
+
+ACTIVE = (State.PENDING.value, State.RUNNING.value, State.UNDOING.value)
+
+
+class Operation(models.Model):
+    """One accepted request to change subjects; the outbox, the ledger and the action that the tenant sees."""
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    kind = models.CharField(max_length=64)
+    state = models.CharField(max_length=16, choices=State, default=State.PENDING)
+    subject_type = models.CharField(max_length=32)
+    subject_id = models.UUIDField()
+    project_id = models.CharField(max_length=64, blank=True)
+    user_id = models.CharField(max_length=64, blank=True)
+    request_id = models.CharField(max_length=64, blank=True)
+    params = models.JSONField(default=dict)
+    results = models.JSONField(default=dict, help_text="what each finished step returned, by its name")
+    host = models.CharField(max_length=255, null=True, help_text="where its host steps run, once that is known")
+    cursor = models.IntegerField(default=0, help_text="number of the step that is next, or running")
+    attempt = models.IntegerField(default=0, help_text="how often the step at the cursor was taken")
+    round = models.IntegerField(default=1, help_text="how often the workflow was begun, after undoing it all")
+    admitted = models.BooleanField(default=True, help_text="false while the tenant has enough in the queues")
+    lease_token = models.CharField(max_length=32, null=True)
+    lease_worker = models.CharField(max_length=255, blank=True)
+    lease_until = models.FloatField(default=0, help_text="seconds since 1970, as are the next three")
+    leased_at = models.FloatField(default=0)
+    dispatched_at = models.FloatField(default=0)
+    run_after = models.FloatField(default=0)
+    deadline = models.FloatField(default=0)
+    rings = models.IntegerField(default=0, help_text="how often the sweeper published it again at this step")
+    error = models.TextField(blank=True)
+    created_at = models.DateTimeField(default=utc_now)
+    updated_at = models.DateTimeField(default=utc_now)
+    finished_at = models.DateTimeField(null=True)
+
+    class Meta:
+        ordering = ["-created_at"]
+        indexes = [
+            models.Index(fields=["subject_id", "-created_at"], name="operation_subject"),
+            models.Index(fields=["dispatched_at"], name="operation_active", condition=Q(state__in=ACTIVE)),
+            models.Index(fields=["project_id"], name="operation_of_tenant", condition=Q(state__in=ACTIVE)),
+            models.Index(
+                fields=["created_at"], name="operation_waiting", condition=Q(admitted=False, state=State.PENDING.value)
+            ),
+            models.Index(fields=["request_id"], name="operation_request"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.subject_type} {self.subject_id}"
+
+
+class SubjectLock(models.Model):
+    """What an active operation holds; gone when the operation has ended and no step of it runs."""
+
+    operation = models.ForeignKey(Operation, on_delete=models.CASCADE, related_name="locks")
+    subject = models.ForeignKey(Subject, on_delete=models.CASCADE, related_name="locks")
+    epoch = models.BigIntegerField()
+    exclusive = models.BooleanField(default=True)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["operation", "subject"], name="one_lock_a_subject")]
+
+    def __str__(self) -> str:
+        return f"{self.subject_id} by {self.operation_id}"
+
+
+class StepRun(models.Model):
+    """One attempt at one step, as it ended."""
+
+    class Outcome(models.TextChoices):
+        """How an attempt ended; lost: its worker died or its lease ran out."""
+
+        SUCCESS = "success"
+        ERROR = "error"
+        LOST = "lost"
+
+    operation = models.ForeignKey(Operation, on_delete=models.CASCADE, related_name="runs")
+    step = models.CharField(max_length=64)
+    undo = models.BooleanField(default=False)
+    attempt = models.IntegerField()
+    worker = models.CharField(max_length=255, blank=True)
+    host = models.CharField(max_length=255, blank=True)
+    started_at = models.DateTimeField()
+    finished_at = models.DateTimeField()
+    outcome = models.CharField(max_length=8, choices=Outcome)
+    error = models.TextField(blank=True)
+    traceback = models.TextField(blank=True)
+
+    class Meta:
+        ordering = ["id"]
+
+    def __str__(self) -> str:
+        return f"{'undo ' if self.undo else ''}{self.step} {self.outcome}"
+
+
+class Footprint(models.Model):
+    """The durable note, made before the effect, of a thing that a step makes; its row goes when the thing is gone."""
+
+    class State(models.TextChoices):
+        """How far the thing has come, or gone."""
+
+        PLANNED = "planned"
+        MADE = "made"
+        REMOVING = "removing"
+
+    subject_id = models.UUIDField(db_index=True)
+    operation_id = models.UUIDField()
+    step = models.CharField(max_length=64)
+    kind = models.CharField(max_length=32)
+    host = models.CharField(max_length=255, blank=True)
+    name = models.CharField(max_length=255)
+    state = models.CharField(max_length=8, choices=State, default=State.PLANNED)
+    created_at = models.DateTimeField(default=utc_now)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["subject_id", "kind", "host", "name"], name="footprint_once")]
+        indexes = [models.Index(fields=["host"], name="footprint_host")]
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.name} on {self.host} ({self.state})"
+
+
+class Secret(models.Model):
+    """Secret parameters of an operation, encrypted; erased when it ends."""
+
+    operation = models.OneToOneField(Operation, on_delete=models.CASCADE, primary_key=True)
+    ciphertext = models.BinaryField()
+
+    def __str__(self) -> str:
+        return f"secret of {self.operation_id}"
+
+
+class Inquiry(models.Model):
+    """A question to a host's worker that the web process waits for, such as the end of a guest's console log."""
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    host = models.CharField(max_length=255)
+    kind = models.CharField(max_length=64)
+    params = models.JSONField(default=dict)
+    answer = models.JSONField(null=True)
+    error = models.TextField(blank=True)
+    answered = models.BooleanField(default=False)
+    asked_at = models.DateTimeField(default=utc_now)
+
+    def __str__(self) -> str:
+        return f"{self.kind} at {self.host}"
+
+
+class Mend(models.Model):
+    """A difference between intent and fact that an audit put right."""
+
+    audit = models.CharField(max_length=64)
+    subject = models.CharField(max_length=255)
+    what = models.TextField()
+    created_at = models.DateTimeField(default=utc_now, db_index=True)
+
+    class Meta:
+        ordering = ["-created_at"]
+
+    def __str__(self) -> str:
+        return f"{self.audit}: {self.what}"

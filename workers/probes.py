@@ -1,0 +1,46 @@
+"""Named points of the engine at which tests look, fail or hold a worker; free where nobody asked for them.
+
+A test in the same process installs a handler. A real worker holds where COMPUTECLOUD_GATE_DIR has a file named
+`<kind>.<step>.<point>`: it writes `<that name>.reached` with its pid and goes on when the file is gone.
+"""
+
+import os
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from computecloud.config import CONFIG
+
+POINTS = ("taken", "done", "committed")
+Handler = Callable[[str], None]
+_handlers: list[Handler] = []
+
+
+def reach(kind: str, step: str, point: str) -> None:
+    """Tell whoever watches that the engine stands at this point of a step (undo steps: `undo-<name>`)."""
+    if not _handlers and not CONFIG.gate_dir:
+        return
+    name = f"{kind}.{step}.{point}"
+    for handler in list(_handlers):
+        handler(name)
+    if CONFIG.gate_dir:
+        _hold(Path(CONFIG.gate_dir) / name)
+
+
+def _hold(gate: Path) -> None:
+    if not gate.exists():
+        return
+    gate.with_name(gate.name + ".reached").write_text(str(os.getpid()))
+    while gate.exists():
+        time.sleep(0.01)
+
+
+@contextmanager
+def installed(handler: Handler) -> Iterator[None]:
+    """Call handler at every point reached in this process, for as long as the block lasts."""
+    _handlers.append(handler)
+    try:
+        yield
+    finally:
+        _handlers.remove(handler)

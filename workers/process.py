@@ -1,0 +1,99 @@
+"""What one worker process holds in memory: the leases it runs under, the batons between its links, its subject locks.
+
+A baton is the lease of the next step, taken in the commit that ended the last one, waiting for its message to come
+round through the queue. All of it dies with the process; recovery then frees what the ledger says it held.
+"""
+
+import os
+import threading
+import time
+import uuid
+from collections.abc import Iterator
+from concurrent.futures import Future
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+from uuid import UUID
+
+from workers import ledger
+from workers.ledger import Lease
+from workers.workflow import Context
+
+BATON_S = 5.0  # a message that took longer to come round is taken for lost
+
+
+def new_token() -> str:
+    """Return a token that no other lease has."""
+    return uuid.uuid4().hex
+
+
+@dataclass(slots=True)
+class Baton:
+    """A lease with its context, and since when (monotonic seconds) it waits for its message."""
+
+    lease: Lease
+    ctx: Context
+    since_s: float
+
+
+@dataclass
+class Process:
+    """This worker process as the ledger knows it; `name` is the owner of its leases."""
+
+    name: str = field(default_factory=lambda: f"process:{os.getpid()}")
+    host: str = ""
+    _batons: dict[tuple[UUID, int], Baton] = field(default_factory=dict)
+    _running: set[str] = field(default_factory=set)
+    _locked: set[UUID] = field(default_factory=set)
+    _guard: threading.Lock = field(default_factory=threading.Lock)
+
+    def pass_on(self, lease: Lease, ctx: Context) -> None:
+        """Keep the lease of the next step for the link that comes round."""
+        with self._guard:
+            self._batons[lease.operation_id, lease.cursor] = Baton(lease, ctx, time.monotonic())
+
+    def pick_up(self, operation_id: UUID, cursor: int) -> Baton | None:
+        """Return the baton that waits for this link, once."""
+        with self._guard:
+            return self._batons.pop((operation_id, cursor), None)
+
+    def drop_lost_batons(self) -> None:
+        """Give back the leases whose messages did not come round, so that the sweeper publishes them again."""
+        with self._guard:
+            late = [key for key, baton in self._batons.items() if time.monotonic() - baton.since_s > BATON_S]
+            lost = [self._batons.pop(key) for key in late]
+        for baton in lost:
+            ledger.pause(baton.lease, after_s=0, counts=False)
+
+    @contextmanager
+    def running(self, lease: Lease) -> Iterator[None]:
+        """Have the lease renewed for as long as the block runs."""
+        self._running.add(lease.token)
+        try:
+            yield
+        finally:
+            self._running.discard(lease.token)
+
+    def renew(self, lease_s: float) -> None:
+        """Renew the leases of all steps that run."""
+        tokens = list(self._running)
+        if tokens:
+            ledger.renew(tokens, lease_s=lease_s)
+
+    def lock(self, subject_id: UUID) -> bool:
+        """Take the subject's lock on this host; False where an effect on it is under way, or unknown."""
+        with self._guard:
+            if subject_id in self._locked:
+                return False
+            self._locked.add(subject_id)
+            return True
+
+    def unlock(self, subject_id: UUID, pending: "Future[Any] | None" = None) -> None:
+        """Free the subject; with pending, an overrun call, only when that has returned."""
+        if pending is not None and not pending.done():
+            pending.add_done_callback(lambda _: self._locked.discard(subject_id))
+            return
+        self._locked.discard(subject_id)
+
+
+PROCESS = Process()

@@ -1,0 +1,203 @@
+"""Recovery: what beat has done every few seconds, and what a host's worker does when it takes its host.
+
+The broker may lose anything; the ledger says what stands still, and this publishes it again.
+"""
+
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+from uuid import UUID
+
+import structlog
+from celery import current_app
+from django.db import transaction
+from django.db.models import QuerySet
+from kombu.exceptions import OperationalError as BrokerError
+
+from computecloud.config import CONFIG
+from workers import admission, dispatch, ledger, retry, route, workflow
+from workers.models import ACTIVE, Inquiry, Operation, State, StepRun, Subject, utc_now
+from workers.workflow import CONTROL, Context
+
+log = structlog.get_logger()
+
+RING_AFTER_S = 3.0  # a link that was published and not taken for this long may be lost
+RING_ANYWAY_S = 60.0  # rung again after this, however long its queue is
+BATCH = 500
+
+
+def sweep() -> None:
+    """Free expired leases, turn back what is past its deadline, publish what was never taken, admit who waits."""
+    now = time.time()
+    for operation in _active().filter(lease_token__isnull=False, lease_until__lt=now)[:BATCH]:
+        free(operation, f"the lease of {operation.lease_worker} ran out")
+    for operation in _active().filter(lease_token=None, deadline__lt=now)[:BATCH]:
+        past_deadline(operation)
+    depths: dict[str, int] = {}
+    due = _active().filter(lease_token=None, admitted=True, run_after__lte=now, dispatched_at__lt=now - RING_AFTER_S)
+    woken = _active().filter(lease_token=None, admitted=True, run_after__gt=0, run_after__lte=now, rings=0)
+    for operation in [*woken[:BATCH], *due.exclude(id__in=woken.values("id"))[:BATCH]]:
+        _ring(operation, now, depths)
+    while admission.admit_next():
+        pass
+    Inquiry.objects.filter(asked_at__lt=datetime.fromtimestamp(now - 120, UTC)).delete()
+
+
+def wake(subject_id: UUID) -> None:
+    """Publish again, now, what is active on a subject: what it waited for has happened."""
+    for operation in _active().filter(subject_id=subject_id, lease_token=None, admitted=True):
+        Operation.objects.filter(id=operation.id, lease_token=None).update(run_after=0, dispatched_at=time.time())
+        dispatch.publish(operation)
+
+
+def take_over_host(host: str) -> int:
+    """Free every lease that an earlier worker of this host held, and publish what follows; returns how many.
+
+    Called by a worker that holds the host's lock file, which proves that the earlier one is dead.
+    """
+    lost = list(_active().filter(lease_worker__startswith=f"{host}:", lease_token__isnull=False))
+    for operation in lost:
+        free(operation, f"worker {operation.lease_worker} died")
+    for operation in _active().filter(host=host, lease_token=None, admitted=True):
+        dispatch.publish(operation)
+    return len(lost)
+
+
+def free(operation: Operation, why: str) -> None:
+    """Note a lost attempt and free its lease; one attempt too many turns the operation back, for it may be poison."""
+    flow = workflow.get(operation.kind)
+    undoing = operation.state == State.UNDOING
+    step = flow.steps[operation.cursor] if 0 <= operation.cursor < len(flow.steps) else None
+    poison = (
+        step is not None
+        and not undoing
+        and not flow.keeps_trying
+        and isinstance(retry.verdict(retry.HostLost(), attempt=operation.attempt, attempts=step.attempts), retry.GiveUp)
+    )
+    held = Operation.objects.filter(id=operation.id, lease_token=operation.lease_token)
+    with transaction.atomic():
+        freed = held.update(lease_token=None, run_after=0, dispatched_at=time.time(), rings=0)
+        if not freed:
+            return
+        if step is not None:
+            StepRun.objects.create(
+                operation=operation,
+                step=step.name,
+                undo=undoing,
+                attempt=operation.attempt,
+                worker=operation.lease_worker,
+                host="" if step.on == CONTROL else operation.host or "",
+                started_at=datetime.fromtimestamp(operation.leased_at, UTC),
+                finished_at=utc_now(),
+                outcome=StepRun.Outcome.LOST,
+                error=why,
+            )
+        if operation.state not in ACTIVE:
+            ledger.release_subjects(operation.id)
+    log.warning("lease.lost", operation_id=str(operation.id), kind=operation.kind, why=why)
+    if poison and step is not None:
+        turn_back(operation, f"step {step.name} lost its worker {operation.attempt} times; not tried again")
+    dispatch.publish_id(operation.id)
+
+
+def past_deadline(operation: Operation) -> None:
+    """Undo an operation whose time is up; one that is undoing already, or cannot be undone, fails with its leftovers."""
+    flow = workflow.get(operation.kind)
+    error = f"not finished within {flow.deadline_s:.0f} s"
+    if operation.state == State.UNDOING or flow.keeps_trying:
+        fail(operation, f"{operation.error}; {error}" if operation.error else error)
+    else:
+        turn_back(operation, error)
+        dispatch.publish_id(operation.id)
+
+
+def turn_back(operation: Operation, error: str) -> bool:
+    """Start undoing an operation that nobody runs; False where somebody does, or it has ended."""
+    flow = workflow.get(operation.kind)
+    now = time.time()
+    back = route.previous_cursor(flow, operation.params, operation.host, operation.cursor)
+    idle = Operation.objects.filter(id=operation.id, lease_token=None, state__in=(State.PENDING, State.RUNNING))
+    return bool(
+        idle.update(
+            state=State.UNDOING,
+            cursor=back,
+            error=error,
+            attempt=0,
+            rings=0,
+            run_after=0,
+            dispatched_at=now,
+            deadline=now + flow.deadline_s,
+            updated_at=utc_now(),
+        )
+    )
+
+
+def fail(operation: Operation, error: str) -> None:
+    """End an operation as failed; what it left stays in its footprints, for delete and audits to clean."""
+    flow = workflow.get(operation.kind)
+    ctx = Context(
+        operation_id=operation.id,
+        kind=operation.kind,
+        subject_id=operation.subject_id,
+        epoch=0,
+        project_id=operation.project_id,
+        user_id=operation.user_id,
+        request_id=operation.request_id,
+        host=operation.host,
+        params=operation.params,
+        results=operation.results,
+        round=operation.round,
+        error=error,
+        leftovers=True,
+    )
+    with transaction.atomic():
+        idle = Operation.objects.filter(id=operation.id, lease_token=None, state__in=ACTIVE)
+        if not idle.update(state=State.FAILED, error=error, finished_at=utc_now()):
+            return
+        flow.undone(ctx)
+        ledger.release_subjects(operation.id)
+        Subject.objects.filter(id=operation.subject_id).update(deleting=False)
+    log.error("operation.failed", operation_id=str(operation.id), kind=operation.kind, error=error)
+
+
+_periodic: dict[str, Callable[[], None]] = {}
+
+
+def register_periodic(name: str, work: Callable[[], None]) -> None:
+    """Have beat run `work` in a control worker; computecloud.celery says how often."""
+    _periodic[name] = work
+
+
+def run_periodic(name: str) -> None:
+    """Run a registered periodic task."""
+    _periodic[name]()
+
+
+def _active() -> QuerySet[Operation]:
+    return Operation.objects.filter(state__in=ACTIVE).order_by("dispatched_at")
+
+
+def _ring(operation: Operation, now: float, depths: dict[str, int]) -> None:
+    """Publish an operation again, unless its queue is long: then its message is most likely in there."""
+    links = dispatch.links_of(operation)
+    if not links:
+        return
+    queue = links[0].queue
+    quiet_s = now - operation.dispatched_at
+    if queue not in depths:
+        depths[queue] = _depth(queue)
+    if depths[queue] > 0 and quiet_s < RING_ANYWAY_S:
+        return
+    if quiet_s < min(RING_AFTER_S * 2**operation.rings, RING_ANYWAY_S) and not operation.run_after:
+        return
+    if ledger.ring(operation.id, operation.dispatched_at):
+        dispatch.publish(operation)
+
+
+def _depth(queue: str) -> int:
+    """Return how many messages wait in a queue; 0 where the broker does not say."""
+    try:
+        with current_app.connection_for_write() as broker:
+            return int(broker.default_channel.queue_declare(queue, passive=True).message_count)
+    except (BrokerError, OSError, LookupError, *current_app.connection_for_write().channel_errors):
+        return 0

@@ -1,0 +1,64 @@
+"""What to do with a step that raised: a pure function of the error and the attempts, tested by a table."""
+
+from dataclasses import dataclass
+
+from django.db import InterfaceError, OperationalError
+
+from computecloud.wire.errors import CloudError, Unavailable
+from hypervisors.driver import CallOverran, DriverError
+
+UNKNOWN_ATTEMPTS = 3  # an error that nobody foresaw may be a passing one; more tries would only hide it
+
+
+class StepFailed(Exception):
+    """A step's own word that it failed; retryable says whether the same may work later."""
+
+    def __init__(self, message: str, *, retryable: bool = False) -> None:
+        super().__init__(message)
+        self.message = message
+        self.retryable = retryable
+
+
+class HostLost(Exception):
+    """What an attempt is told to have met when its worker died or its lease ran out."""
+
+
+@dataclass(frozen=True, slots=True)
+class Retry:
+    """Run the step again after after_s."""
+
+    after_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class GiveUp:
+    """Undo what was begun."""
+
+
+def verdict(error: BaseException, *, attempt: int, attempts: int) -> Retry | GiveUp:
+    """Judge the attempt-th failure (from 1) of a step that may be tried `attempts` times."""
+    match error:
+        case CallOverran() | OperationalError() | InterfaceError() | Unavailable() | HostLost():
+            limit = attempts
+        case DriverError() | StepFailed():
+            limit = attempts if error.retryable else 1
+        case CloudError():
+            limit = 1
+        case _:
+            limit = min(attempts, UNKNOWN_ATTEMPTS)
+    return Retry(backoff_s(attempt)) if attempt < limit else GiveUp()
+
+
+def backoff_s(attempt: int) -> float:
+    """Return how long to wait after the attempt-th failure: 0.5 s, doubling, at most 30 s."""
+    return min(30.0, 0.5 * 2 ** (attempt - 1))
+
+
+def in_words(error: BaseException) -> str:
+    """Return what an operator or tenant may read; an unforeseen error shows only its kind."""
+    message = getattr(error, "message", None)
+    if isinstance(message, str):
+        return message
+    if isinstance(error, HostLost | OperationalError | InterfaceError):
+        return str(error)
+    return f"unexpected {type(error).__name__}"

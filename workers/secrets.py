@@ -1,0 +1,31 @@
+"""Secret parameters of operations: encrypted in a table of their own, erased when the operation ends."""
+
+import base64
+import hashlib
+from collections.abc import Mapping
+from uuid import UUID
+
+import orjson
+from cryptography.fernet import Fernet
+from django.conf import settings
+
+from workers.models import Secret
+
+
+def _cipher() -> Fernet:
+    digest = hashlib.sha256(b"operation secrets " + settings.SECRET_KEY.encode()).digest()
+    return Fernet(base64.urlsafe_b64encode(digest))
+
+
+def keep(operation_id: UUID, secrets: Mapping[str, str]) -> None:
+    """Keep these values for the operation's steps."""
+    Secret.objects.create(operation_id=operation_id, ciphertext=_cipher().encrypt(orjson.dumps(dict(secrets))))
+
+
+def read(operation_id: UUID) -> dict[str, str]:
+    """Return the operation's secret parameters by name; empty where it has none."""
+    row = Secret.objects.filter(operation_id=operation_id).first()
+    if row is None:
+        return {}
+    values: dict[str, str] = orjson.loads(_cipher().decrypt(bytes(row.ciphertext)))
+    return values

@@ -1,0 +1,62 @@
+"""What Celery carries: links of chains, and the periodic work of beat. Each is one call into the engine."""
+
+from uuid import UUID
+
+from celery import Task, shared_task
+from celery.exceptions import Ignore
+
+from workers import admission, dispatch, events, liveness, recovery, runner
+from workers.ask import answer as answer_inquiry
+from workers.models import Operation
+from workers.runner import Outcome
+
+
+@shared_task(bind=True, name=dispatch.STEP_TASK)
+def step(self: "Task[..., None]", operation_id: str, direction: str, cursor: int) -> None:
+    """Run one link; a link that is stale, early or taken stops its chain."""
+    operation = UUID(operation_id)
+    outcome = runner.run(operation, direction, cursor)
+    if outcome is Outcome.NEXT:
+        if not self.request.chain:
+            dispatch.publish_id(operation)
+        return
+    if outcome is Outcome.PUBLISH:
+        dispatch.publish_id(operation)
+    elif outcome is Outcome.ENDED:
+        admission.admit_next()
+    elif outcome is Outcome.OVERTAKEN:
+        subject = Operation.objects.values_list("subject_id", flat=True).get(id=operation)
+        recovery.wake(subject)
+    raise Ignore
+
+
+@shared_task(name="workers.sweep")
+def sweep() -> None:
+    """Move on whatever stands still."""
+    recovery.sweep()
+
+
+@shared_task(name="workers.observe")
+def observe() -> None:
+    """Judge which hosts live, and send an echo through each queue."""
+    for host in liveness.observe():
+        echo.apply_async(args=[host.name, host.echo_sent], queue=host.queue, expires=60)
+
+
+@shared_task(name="workers.echo")
+def echo(host: str, number: int) -> None:
+    """Note that this host's queue is being read; rooms do what is due on the host."""
+    liveness.heard(host, number)
+    events.emit("host.echo", host=host)
+
+
+@shared_task(name="workers.inquiry")
+def inquiry(inquiry_id: str) -> None:
+    """Answer a question that a web process put to this host."""
+    answer_inquiry(UUID(inquiry_id))
+
+
+@shared_task(name="workers.periodic")
+def periodic(name: str) -> None:
+    """Run a periodic task that a room registered."""
+    recovery.run_periodic(name)

@@ -1,0 +1,138 @@
+"""How a workflow is declared: a table of steps, each with its undo beside it, and what its end writes.
+
+The table of an action stands at the top of its file, so that the file reads as a list of steps.
+"""
+
+import enum
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+CONTROL = "control"
+HOST = "host"
+
+
+class Effect(enum.StrEnum):
+    """Why a step may run twice."""
+
+    CONVERGE = "converge"  # it looks, then makes it so
+    ONCE_BY_MARKER = "once_by_marker"  # the operation's id is kept where the effect lives
+    AT_LEAST_ONCE = "at_least_once"  # twice does no harm, for the reason that `why` gives
+
+
+@dataclass(frozen=True, slots=True)
+class Trace:
+    """A thing that a step is about to make, as its footprint will name it."""
+
+    kind: str
+    name: str
+
+
+@dataclass(slots=True)
+class Context:
+    """All that a step is told; steps share nothing else."""
+
+    operation_id: UUID
+    kind: str
+    subject_id: UUID
+    epoch: int
+    project_id: str
+    user_id: str
+    request_id: str
+    host: str | None
+    params: dict[str, Any]
+    results: dict[str, Any]
+    attempt: int = 1
+    round: int = 1
+    error: str = ""
+    leftovers: bool = False  # told to `undone`: an undo failed for good, so things remain
+    started_at: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Wait:
+    """A step's answer when it must look again later; it holds no lease meanwhile."""
+
+    after_s: float
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Again:
+    """A workflow's answer after its undo: begin anew with these results kept."""
+
+    results: dict[str, Any]
+
+
+Do = Callable[[Context], dict[str, Any] | Wait | None]
+Record = Callable[[Context, dict[str, Any]], None]
+Undo = Callable[[Context], None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Step:
+    """One action of an operation on one queue.
+
+    do: the effect, outside any transaction; returns JSON kept under the step's name, or Wait.
+    record: what is written in the transaction that ends the step; it may change ctx.host and the result.
+    undo: takes the effect back from the step's inputs, for a step that was begun, finished or not.
+    leaves: the footprints, noted before `do` runs; no_undo: the reason where there is nothing to take back.
+    when: from the parameters alone, whether the step is part of this operation.
+    """
+
+    name: str
+    do: Do | None = None
+    record: Record | None = None
+    undo: Undo | None = None
+    leaves: Callable[[Context], Iterable[Trace]] | None = None
+    on: str = HOST
+    effect: Effect = Effect.CONVERGE
+    why: str = ""
+    no_undo: str = ""
+    when: Callable[[dict[str, Any]], bool] | None = None
+    sets_host: bool = False
+    attempts: int = 5
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Workflow:
+    """An action as a table of steps.
+
+    done: written in the transaction that ends the last step. undone: written in the one that ends the undo; returns
+    Again to begin anew, or None to leave the operation failed. keeps_trying: never undone (a delete goes on).
+    """
+
+    kind: str
+    steps: tuple[Step, ...]
+    done: Callable[[Context], None]
+    undone: Callable[[Context], Again | None]
+    deadline_s: float
+    keeps_trying: bool = False
+
+    def __post_init__(self) -> None:
+        for step in self.steps:
+            if step.undo is None and not step.no_undo and not self.keeps_trying:
+                raise ValueError(f"{self.kind}.{step.name}: a step has an undo, or says in no_undo why not")
+            if step.effect is Effect.AT_LEAST_ONCE and not step.why:
+                raise ValueError(f"{self.kind}.{step.name}: at_least_once needs its reason in `why`")
+
+
+_registry: dict[str, Workflow] = {}
+
+
+def register(workflow: Workflow) -> Workflow:
+    """Make the workflow known by its kind; raises ValueError where the kind is taken."""
+    if _registry.setdefault(workflow.kind, workflow) is not workflow:
+        raise ValueError(f"two workflows are called {workflow.kind}")
+    return workflow
+
+
+def get(kind: str) -> Workflow:
+    """Return the workflow of this kind; raises KeyError."""
+    return _registry[kind]
+
+
+def registered() -> dict[str, Workflow]:
+    """Return every workflow by its kind."""
+    return dict(_registry)
