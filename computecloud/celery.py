@@ -12,7 +12,7 @@ from computecloud.config import CONFIG
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "computecloud.settings")
 
 
-def _keep_connections(self: DjangoWorkerFixup, **_: Any) -> None:
+def _keep_connections(_self: DjangoWorkerFixup, **_: Any) -> None:
     """Keep database connections between tasks; Celery's own fixup closes them around each, at 20 % of the CPU."""
     django.db.close_old_connections()
 
@@ -60,7 +60,6 @@ app.conf.beat_schedule = {
     "sweep": _every(CONFIG.sweep_interval_s, "workers.sweep"),
     "observe": _every(10.0, "workers.observe"),
     "audit capacity": _every(60.0, "workers.periodic", "scheduling.capacity_audit"),
-    "audit power": _every(60.0, "workers.periodic", "instances.power_audit"),
 }
 app.autodiscover_tasks(["workers"])
 if CONFIG.role:

@@ -1,6 +1,7 @@
 """Every setting of ComputeCloud, typed, read from environment variables named COMPUTECLOUD_<FIELD>."""
 
 import os
+import socket
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Literal
@@ -34,6 +35,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     log_level: Annotated[Literal["debug", "info", "warning", "error"], _about("least severe level that is logged")] = (
         "info"
     )
+    role: Annotated[Literal["", "control", "host"], _about("what this Celery worker is; set by the supervisor")] = ""
     host_name: Annotated[str, _about("name of this host's worker; empty: the machine's host name")] = ""
     driver: Annotated[Literal["libvirt", "fake"], _about("which hypervisor driver the host worker uses")] = "libvirt"
     libvirt_uri: Annotated[str, _about("libvirt connection of the host worker")] = "qemu:///system"
@@ -69,6 +71,11 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     gate_dir: Annotated[str, _about("tests only: folder of gate files that hold a worker at a named point")] = ""
 
     @property
+    def host(self) -> str:
+        """Return this host's name."""
+        return self.host_name or socket.gethostname()
+
+    @property
     def state(self) -> Path:
         """Return the state folder as a path."""
         return Path(self.state_dir)
@@ -76,8 +83,8 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
 
 def read(environ: Mapping[str, str]) -> Config:
     """Return the settings in environ; raises msgspec.ValidationError naming a setting that is wrong."""
-    known = {name: environ[PREFIX + name.upper()] for name in Config.__struct_fields__ if PREFIX + name.upper() in environ}
-    return msgspec.convert(known, Config, strict=False)
+    given = {name: environ.get(PREFIX + name.upper()) for name in Config.__struct_fields__}
+    return msgspec.convert({name: text for name, text in given.items() if text is not None}, Config, strict=False)
 
 
 CONFIG = read(os.environ)

@@ -14,7 +14,9 @@ from workers.models import Subject
 def _counters_are_sums() -> Iterable[Violation]:
     sums = {
         row["project_id"]: row
-        for row in Charge.objects.values("project_id").annotate(**{f"sum_{name}": Sum(name) for name in RESOURCES})
+        for row in Charge.objects.values("project_id").annotate(
+            **{f"sum_{name}": Sum(name) for name in RESOURCES}
+        )
     }
     for usage in ProjectUsage.objects.all():
         for name in RESOURCES:
@@ -28,7 +30,10 @@ def _counters_are_sums() -> Iterable[Violation]:
 
 def _charges_have_consumers() -> Iterable[Violation]:
     for charge in Charge.objects.exclude(consumer_id__in=Subject.objects.values("id")):
-        yield Violation(f"project {charge.project_id} is charged for {charge.consumer_id}, which is gone", "computecloud doctor --fix")
+        yield Violation(
+            f"project {charge.project_id} is charged for {charge.consumer_id}, which is gone",
+            "computecloud doctor --fix",
+        )
 
 
 invariants.register("quota counters are the sums of charges", _counters_are_sums)

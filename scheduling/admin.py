@@ -47,4 +47,6 @@ class DecisionAdmin(ReadOnlyAdmin):
     @admin.display(description="removed by rules")
     def removed(self, decision: Decision) -> str:
         """Say in a line what each rule removed."""
-        return ", ".join(f"{verdict['rule']}: {verdict['removed']}" for verdict in decision.verdicts) or "none"
+        return (
+            ", ".join(f"{verdict['rule']}: {verdict['removed']}" for verdict in decision.verdicts) or "none"
+        )

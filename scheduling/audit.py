@@ -21,7 +21,9 @@ def audit() -> None:
     for consumer_id in orphans():
         with transaction.atomic():
             claims.release(consumer_id)
-            Mend.objects.create(audit=AUDIT, subject=str(consumer_id), what="released the claim of a thing that is gone")
+            Mend.objects.create(
+                audit=AUDIT, subject=str(consumer_id), what="released the claim of a thing that is gone"
+            )
     for inventory in drifted():
         with transaction.atomic():
             counted = Inventory.objects.filter(id=inventory.id, used=inventory.used)
@@ -43,12 +45,17 @@ def drifted() -> list[Inventory]:
 
 def _sum() -> Coalesce:
     held = Allocation.objects.filter(node=OuterRef("node"), resource_class=OuterRef("resource_class"))
-    return Coalesce(Subquery(held.order_by().values("node").annotate(amount_sum=Sum("amount")).values("amount_sum")), 0)
+    return Coalesce(
+        Subquery(held.order_by().values("node").annotate(amount_sum=Sum("amount")).values("amount_sum")), 0
+    )
 
 
 def _counters_are_sums() -> Iterable[Violation]:
     for inventory in drifted():
-        yield Violation(f"{inventory} counts {inventory.used}, not the sum of its allocations", "computecloud doctor --fix")
+        yield Violation(
+            f"{inventory} counts {inventory.used}, not the sum of its allocations",
+            "computecloud doctor --fix",
+        )
 
 
 def _claims_have_consumers() -> Iterable[Violation]:

@@ -1,4 +1,4 @@
-"""The rules that remove nodes. A new filter is one function and one line in FILTERS; the order is that of the verdicts."""
+"""The rules that remove nodes. A new filter is one function and one line in FILTERS, in the order of the verdicts."""
 
 from collections.abc import Callable
 from dataclasses import dataclass

@@ -34,7 +34,9 @@ class Ranking:
         """Say which rule removed how many."""
         if not self.considered:
             return f"No valid host was found. {LAST_WORDS} No host has reported a node yet; see: computecloud host list"
-        removed = [f"{verdict['removed']} {verdict['words']}" for verdict in self.verdicts if verdict["removed"]]
+        removed = [
+            f"{verdict['removed']} {verdict['words']}" for verdict in self.verdicts if verdict["removed"]
+        ]
         nodes = "1 node" if self.considered == 1 else f"{self.considered} nodes"
         return f"No valid host was found. {LAST_WORDS} Of {nodes}: {', '.join(removed)}."
 

@@ -88,7 +88,11 @@ def _node(host: Host, facts: NodeFacts, number: int) -> Node:
 def _inventories(facts: NodeFacts) -> list[Inventory]:
     def stock(resource: str, total: int, reserved: int, ratio: float) -> Inventory:
         return Inventory(
-            node_id=facts.uuid, resource_class=resource, total=total, reserved=reserved, allocation_ratio=ratio
+            node_id=facts.uuid,
+            resource_class=resource,
+            total=total,
+            reserved=reserved,
+            allocation_ratio=ratio,
         )
 
     return [

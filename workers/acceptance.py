@@ -33,17 +33,17 @@ def accept(
     params: Mapping[str, Any],
     host: str | None = None,
     hidden: Mapping[str, str] | None = None,
-    new_subject: bool = False,
 ) -> Operation:
-    """Lock the subject, or make it, and write the operation; dispatched when the caller's transaction commits.
+    """Lock the subject, or make it where the workflow begins with it, and write the operation.
 
+    It is dispatched when the caller's transaction commits.
     params: JSON that the steps work from. host: where its host steps run, if that is known. hidden: secret parameters.
     Raises SubjectBusy where another operation holds the subject, NotFound where there is none.
     """
     operation = _write(
         kind=kind, subject=subject, project_id=project_id, user_id=user_id, params=params, host=host
     )
-    epoch = _make(operation) if new_subject else _hold(operation)
+    epoch = _make(operation) if workflow.get(kind).makes_subject else _hold(operation)
     SubjectLock.objects.create(operation=operation, subject_id=operation.subject_id, epoch=epoch)
     if hidden:
         secrets.keep(operation.id, hidden)
@@ -66,7 +66,9 @@ def accept_overtaking(
     first step waits for the end of the one that may be running. Raises NotFound where there is no such subject.
     """
     subject_type, subject_id = subject
-    raised = Subject.objects.filter(id=subject_id, deleting=False).update(epoch=F("epoch") + 1, deleting=True, sharers=0)
+    raised = Subject.objects.filter(id=subject_id, deleting=False).update(
+        epoch=F("epoch") + 1, deleting=True, sharers=0
+    )
     if not raised:
         running = Operation.objects.filter(subject_id=subject_id, kind=kind, state__in=ACTIVE).first()
         if running is None:
@@ -96,7 +98,13 @@ def forget_subject(subject_id: UUID) -> None:
 
 
 def _write(
-    *, kind: str, subject: tuple[str, UUID], project_id: str, user_id: str, params: Mapping[str, Any], host: str | None
+    *,
+    kind: str,
+    subject: tuple[str, UUID],
+    project_id: str,
+    user_id: str,
+    params: Mapping[str, Any],
+    host: str | None,
 ) -> Operation:
     flow = workflow.get(kind)
     now = time.time()

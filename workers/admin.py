@@ -31,7 +31,17 @@ class HostAdmin(admin.ModelAdmin[Host]):
     list_display = ["name", "alive", "enabled", "forced_down", "epoch", "heartbeat_at", "worker"]
     list_filter = ["alive", "enabled", "forced_down"]
     search_fields = ["name"]
-    fields = ["name", "enabled", "disabled_reason", "forced_down", "alive", "epoch", "counter", "worker", "heartbeat_at"]
+    fields = [
+        "name",
+        "enabled",
+        "disabled_reason",
+        "forced_down",
+        "alive",
+        "epoch",
+        "counter",
+        "worker",
+        "heartbeat_at",
+    ]
     readonly_fields = ["name", "alive", "epoch", "counter", "worker", "heartbeat_at"]
 
     def has_add_permission(self, request: HttpRequest) -> bool:
@@ -45,14 +55,33 @@ class StepRunInline(admin.TabularInline[StepRun, Operation]):
     model = StepRun
     extra = 0
     can_delete = False
-    fields = readonly_fields = ["step", "undo", "attempt", "outcome", "host", "started_at", "finished_at", "error"]
+    fields = readonly_fields = [
+        "step",
+        "undo",
+        "attempt",
+        "outcome",
+        "host",
+        "started_at",
+        "finished_at",
+        "error",
+    ]
 
 
 @admin.register(Operation)
 class OperationAdmin(ReadOnlyAdmin):
     """What was asked for and how far it is."""
 
-    list_display = ["created_at", "kind", "subject_id", "state", "cursor", "attempt", "host", "project_id", "error"]
+    list_display = [
+        "created_at",
+        "kind",
+        "subject_id",
+        "state",
+        "cursor",
+        "attempt",
+        "host",
+        "project_id",
+        "error",
+    ]
     list_filter = ["state", "kind", "host"]
     search_fields = ["subject_id", "request_id", "project_id"]
     date_hierarchy = "created_at"

@@ -1,4 +1,4 @@
-"""Questions to a host that a web process waits for, such as a console's last lines; a row carries question and answer."""
+"""Questions to a host that a web process waits for, such as a console's last lines; a row carries both ways."""
 
 import time
 from collections.abc import Callable
@@ -58,7 +58,7 @@ def answer(inquiry_id: UUID) -> None:
     result, error = None, ""
     try:
         result = _handlers[inquiry.kind](inquiry.params)
-    except Exception as problem:  # noqa: BLE001 — the answer to a question may be that it cannot be answered
+    except Exception as problem:
         log.warning("inquiry.failed", kind=inquiry.kind, exc_info=problem)
         error = retry.in_words(problem)
     Inquiry.objects.filter(id=inquiry_id).update(answered=True, answer=result, error=error)

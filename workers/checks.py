@@ -13,7 +13,10 @@ GRACE_S = 30.0
 def _no_lease_outlives_its_operation() -> Iterable[Violation]:
     for operation in Operation.objects.exclude(state__in=ACTIVE).exclude(lease_token=None):
         if operation.lease_until < time.time() - GRACE_S:
-            yield Violation(f"operation {operation.id} ({operation.state}) still holds a lease", "computecloud doctor --fix")
+            yield Violation(
+                f"operation {operation.id} ({operation.state}) still holds a lease",
+                "computecloud doctor --fix",
+            )
 
 
 def _no_operation_stands_still() -> Iterable[Violation]:
@@ -26,24 +29,33 @@ def _no_operation_stands_still() -> Iterable[Violation]:
 
 def _locks_belong_to_active_operations() -> Iterable[Violation]:
     for lock in SubjectLock.objects.exclude(operation__state__in=ACTIVE).filter(operation__lease_token=None):
-        yield Violation(f"operation {lock.operation_id} has ended and still locks {lock.subject_id}", "computecloud doctor --fix")
+        yield Violation(
+            f"operation {lock.operation_id} has ended and still locks {lock.subject_id}",
+            "computecloud doctor --fix",
+        )
 
 
 def _holders_are_active() -> Iterable[Violation]:
     active = Operation.objects.filter(state__in=ACTIVE).values("id")
     for subject in Subject.objects.exclude(holder=None).exclude(holder__in=active):
-        yield Violation(f"{subject} is held by operation {subject.holder}, which has ended", "computecloud doctor --fix")
+        yield Violation(
+            f"{subject} is held by operation {subject.holder}, which has ended", "computecloud doctor --fix"
+        )
 
 
 def _footprints_have_subjects() -> Iterable[Violation]:
     for footprint in Footprint.objects.exclude(subject_id__in=Subject.objects.values("id")):
-        yield Violation(f"{footprint} belongs to {footprint.subject_id}, which is gone", "computecloud doctor --fix")
+        yield Violation(
+            f"{footprint} belongs to {footprint.subject_id}, which is gone", "computecloud doctor --fix"
+        )
 
 
 def _hosts_read_their_queues() -> Iterable[Violation]:
     for host in Host.objects.filter(alive=True, forced_down=False, echo_sent__gt=0):
         if host.echo_sent - host.echo_heard > 3:
-            yield Violation(f"host {host.name} lives but does not read its queue", f"restart the worker of {host.name}")
+            yield Violation(
+                f"host {host.name} lives but does not read its queue", f"restart the worker of {host.name}"
+            )
 
 
 invariants.register("no lease outlives its operation", _no_lease_outlives_its_operation)

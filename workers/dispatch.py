@@ -1,4 +1,4 @@
-"""Publishes what the ledger says is next, as Celery chains; a publish that fails is the sweeper's case, never an error."""
+"""Publishes what the ledger says is next, as Celery chains; a publish that fails is the sweeper's case, no error."""
 
 from uuid import UUID
 

@@ -1,4 +1,4 @@
-"""Named events, by which a lower room tells a higher one what happened; handlers run in the caller's thread, in order."""
+"""Named events, by which a lower room tells a higher one what happened; handlers run in the caller's thread."""
 
 from collections import defaultdict
 from collections.abc import Callable

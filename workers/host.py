@@ -54,7 +54,7 @@ class HostWorker:
             driver().listen(_tell)
 
     def stop(self) -> None:
-        """End the threads and the driver; the host stays registered, and counts as dead when its counter stands still."""
+        """End the threads and the driver; the host counts as dead when its counter has stood still."""
         self._stopping.set()
         driver().close()
 

@@ -49,8 +49,8 @@ WHERE id = %(id)s AND lease_token = %(token)s AND state = %(state)s
 """
 
 _TURN_BACK = """
-UPDATE workers_operation SET state = 'undoing', cursor = %(to)s, error = %(error)s, attempt = 0, rings = 0, lease_token = NULL,
-    dispatched_at = %(now)s, run_after = 0, updated_at = %(at)s
+UPDATE workers_operation SET state = 'undoing', cursor = %(to)s, error = %(error)s, attempt = 0, rings = 0,
+    lease_token = NULL, dispatched_at = %(now)s, run_after = 0, updated_at = %(at)s
 WHERE id = %(id)s AND lease_token = %(token)s AND state = 'running'
 """
 
@@ -181,7 +181,13 @@ def end(lease: Lease, ctx: Context, *, state: str, error: str = "") -> bool:
 
 def turn_back(lease: Lease, *, to: int, error: str) -> bool:
     """Start undoing at the step `to`. False: the lease is not ours."""
-    values = {"error": error, "to": to, "id": _key(lease.operation_id), "token": lease.token, **_moment(time.time())}
+    values = {
+        "error": error,
+        "to": to,
+        "id": _key(lease.operation_id),
+        "token": lease.token,
+        **_moment(time.time()),
+    }
     return bool(_execute(_TURN_BACK, values))
 
 

@@ -24,7 +24,9 @@ class Host(models.Model):
     enabled = models.BooleanField(default=True)
     disabled_reason = models.CharField(max_length=255, blank=True)
     forced_down = models.BooleanField(default=False)
-    echo_sent = models.BigIntegerField(default=0, help_text="number of the last echo put into the host's queue")
+    echo_sent = models.BigIntegerField(
+        default=0, help_text="number of the last echo put into the host's queue"
+    )
     echo_heard = models.BigIntegerField(default=0, help_text="number of the last echo that came through it")
     heartbeat_at = models.DateTimeField(null=True)
     created_at = models.DateTimeField(default=utc_now)
@@ -87,7 +89,9 @@ class Operation(models.Model):
     request_id = models.CharField(max_length=64, blank=True)
     params = models.JSONField(default=dict)
     results = models.JSONField(default=dict, help_text="what each finished step returned, by its name")
-    host = models.CharField(max_length=255, null=True, help_text="where its host steps run, once that is known")
+    host = models.CharField(
+        max_length=255, null=True, help_text="where its host steps run, once that is known"
+    )
     cursor = models.IntegerField(default=0, help_text="number of the step that is next, or running")
     attempt = models.IntegerField(default=0, help_text="how often the step at the cursor was taken")
     round = models.IntegerField(default=1, help_text="how often the workflow was begun, after undoing it all")
@@ -112,7 +116,9 @@ class Operation(models.Model):
             models.Index(fields=["dispatched_at"], name="operation_active", condition=Q(state__in=ACTIVE)),
             models.Index(fields=["project_id"], name="operation_of_tenant", condition=Q(state__in=ACTIVE)),
             models.Index(
-                fields=["created_at"], name="operation_waiting", condition=Q(admitted=False, state=State.PENDING.value)
+                fields=["created_at"],
+                name="operation_waiting",
+                condition=Q(admitted=False, state=State.PENDING.value),
             ),
             models.Index(fields=["request_id"], name="operation_request"),
         ]
@@ -185,7 +191,9 @@ class Footprint(models.Model):
     created_at = models.DateTimeField(default=utc_now)
 
     class Meta:
-        constraints = [models.UniqueConstraint(fields=["subject_id", "kind", "host", "name"], name="footprint_once")]
+        constraints = [
+            models.UniqueConstraint(fields=["subject_id", "kind", "host", "name"], name="footprint_once")
+        ]
         indexes = [models.Index(fields=["host"], name="footprint_host")]
 
     def __str__(self) -> str:

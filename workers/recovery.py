@@ -14,7 +14,6 @@ from django.db import transaction
 from django.db.models import QuerySet
 from kombu.exceptions import OperationalError as BrokerError
 
-from computecloud.config import CONFIG
 from workers import admission, dispatch, ledger, retry, route, workflow
 from workers.models import ACTIVE, Inquiry, Operation, State, StepRun, Subject, utc_now
 from workers.workflow import CONTROL, Context
@@ -34,7 +33,9 @@ def sweep() -> None:
     for operation in _active().filter(lease_token=None, deadline__lt=now)[:BATCH]:
         past_deadline(operation)
     depths: dict[str, int] = {}
-    due = _active().filter(lease_token=None, admitted=True, run_after__lte=now, dispatched_at__lt=now - RING_AFTER_S)
+    due = _active().filter(
+        lease_token=None, admitted=True, run_after__lte=now, dispatched_at__lt=now - RING_AFTER_S
+    )
     woken = _active().filter(lease_token=None, admitted=True, run_after__gt=0, run_after__lte=now, rings=0)
     for operation in [*woken[:BATCH], *due.exclude(id__in=woken.values("id"))[:BATCH]]:
         _ring(operation, now, depths)
@@ -46,7 +47,9 @@ def sweep() -> None:
 def wake(subject_id: UUID) -> None:
     """Publish again, now, what is active on a subject: what it waited for has happened."""
     for operation in _active().filter(subject_id=subject_id, lease_token=None, admitted=True):
-        Operation.objects.filter(id=operation.id, lease_token=None).update(run_after=0, dispatched_at=time.time())
+        Operation.objects.filter(id=operation.id, lease_token=None).update(
+            run_after=0, dispatched_at=time.time()
+        )
         dispatch.publish(operation)
 
 
@@ -63,6 +66,18 @@ def take_over_host(host: str) -> int:
     return len(lost)
 
 
+def let_go_of_host(host: str) -> None:
+    """Have the deletes that wait for a dead host go on without it: its footprints are its clean-up list."""
+    for operation in _active().filter(host=host, lease_token=None):
+        flow = workflow.get(operation.kind)
+        if not flow.keeps_trying:
+            continue
+        cursor = route.next_cursor(flow, operation.params, None, operation.cursor)
+        idle = Operation.objects.filter(id=operation.id, lease_token=None, state__in=ACTIVE)
+        if idle.update(host=None, cursor=cursor, attempt=0, run_after=0, dispatched_at=time.time()):
+            dispatch.publish_id(operation.id)
+
+
 def free(operation: Operation, why: str) -> None:
     """Note a lost attempt and free its lease; one attempt too many turns the operation back, for it may be poison."""
     flow = workflow.get(operation.kind)
@@ -72,7 +87,9 @@ def free(operation: Operation, why: str) -> None:
         step is not None
         and not undoing
         and not flow.keeps_trying
-        and isinstance(retry.verdict(retry.HostLost(), attempt=operation.attempt, attempts=step.attempts), retry.GiveUp)
+        and isinstance(
+            retry.verdict(retry.HostLost(), attempt=operation.attempt, attempts=step.attempts), retry.GiveUp
+        )
     )
     held = Operation.objects.filter(id=operation.id, lease_token=operation.lease_token)
     with transaction.atomic():
@@ -101,7 +118,7 @@ def free(operation: Operation, why: str) -> None:
 
 
 def past_deadline(operation: Operation) -> None:
-    """Undo an operation whose time is up; one that is undoing already, or cannot be undone, fails with its leftovers."""
+    """Undo an operation whose time is up; one that is undoing already, or is never undone, fails with leftovers."""
     flow = workflow.get(operation.kind)
     error = f"not finished within {flow.deadline_s:.0f} s"
     if operation.state == State.UNDOING or flow.keeps_trying:
@@ -116,7 +133,9 @@ def turn_back(operation: Operation, error: str) -> bool:
     flow = workflow.get(operation.kind)
     now = time.time()
     back = route.previous_cursor(flow, operation.params, operation.host, operation.cursor)
-    idle = Operation.objects.filter(id=operation.id, lease_token=None, state__in=(State.PENDING, State.RUNNING))
+    idle = Operation.objects.filter(
+        id=operation.id, lease_token=None, state__in=(State.PENDING, State.RUNNING)
+    )
     return bool(
         idle.update(
             state=State.UNDOING,

@@ -46,7 +46,7 @@ def _host_to_come(workflow: Workflow, params: dict[str, Any], number: int) -> bo
 
 
 def previous_cursor(workflow: Workflow, params: dict[str, Any], host: str | None, cursor: int) -> int:
-    """Return the number of the nearest step at or before cursor that has something to undo; FINISH where none is left."""
+    """Return the number of the nearest step at or before cursor that has an undo; FINISH where none is left."""
     for number in range(min(cursor, len(workflow.steps) - 1), -1, -1):
         step = workflow.steps[number]
         if step.undo is not None and _runs(step, params) and (step.on == CONTROL or host):

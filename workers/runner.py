@@ -1,6 +1,6 @@
 """Runs one link: take the step, note its footprints, do it, and end it in one commit with its ledger row.
 
-This is the engine's one place that catches every exception: whatever a step raises becomes a row and a verdict.
+This is the engine's one place that catches every exception: what a step raises becomes a row and a verdict.
 """
 
 import enum
@@ -54,7 +54,10 @@ def run(operation_id: UUID, direction: str, cursor: int) -> Outcome:
         ctx = taken
     flow = workflow.get(ctx.kind)
     with structlog.contextvars.bound_contextvars(
-        request_id=ctx.request_id, operation_id=str(operation_id), kind=ctx.kind, subject_id=str(ctx.subject_id)
+        request_id=ctx.request_id,
+        operation_id=str(operation_id),
+        kind=ctx.kind,
+        subject_id=str(ctx.subject_id),
     ):
         with PROCESS.running(lease):
             if direction == UNDO and cursor == route.FINISH:
@@ -212,4 +215,3 @@ def _write_run(step: Step, lease: Lease, ctx: Context, **outcome: Any) -> None:
         finished_at=datetime.now(UTC),
         **({"outcome": StepRun.Outcome.SUCCESS} | outcome),
     )
-

@@ -19,7 +19,9 @@ def _cipher() -> Fernet:
 
 def keep(operation_id: UUID, secrets: Mapping[str, str]) -> None:
     """Keep these values for the operation's steps."""
-    Secret.objects.create(operation_id=operation_id, ciphertext=_cipher().encrypt(orjson.dumps(dict(secrets))))
+    Secret.objects.create(
+        operation_id=operation_id, ciphertext=_cipher().encrypt(orjson.dumps(dict(secrets)))
+    )
 
 
 def read(operation_id: UUID) -> dict[str, str]:

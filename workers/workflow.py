@@ -48,6 +48,7 @@ class Context:
     error: str = ""
     leftovers: bool = False  # told to `undone`: an undo failed for good, so things remain
     started_at: float = 0.0
+    scratch: Any = None  # from a step's do to its record, in memory alone
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +102,7 @@ class Workflow:
 
     done: written in the transaction that ends the last step. undone: written in the one that ends the undo; returns
     Again to begin anew, or None to leave the operation failed. keeps_trying: never undone (a delete goes on).
+    makes_subject: the subject begins with this operation.
     """
 
     kind: str
@@ -109,6 +111,7 @@ class Workflow:
     undone: Callable[[Context], Again | None]
     deadline_s: float
     keeps_trying: bool = False
+    makes_subject: bool = False
 
     def __post_init__(self) -> None:
         for step in self.steps:

@@ -1,0 +1,187 @@
+"""A boot: find a node, wire the ports, fetch the image, make the disks, start the guest."""
+
+from collections.abc import Iterator
+from typing import Any
+from uuid import UUID
+
+import images.cache
+import networking.services
+from computecloud.config import CONFIG
+from hypervisors.driver import Capability, PowerState
+from instances import addresses, guests, transitions
+from instances.states import TaskState
+from networking import wiring
+from scheduling import claims, place
+from scheduling.models import DISK_GB, MEMORY_MB, VCPU
+from scheduling.request import PlaceRequest
+from workers.driver import driver
+from workers.retry import StepFailed
+from workers.workflow import CONTROL, Again, Context, Step, Trace, Workflow, register
+
+
+def _has_nics(params: dict[str, Any]) -> bool:
+    return bool(params["nics"])
+
+
+def rank_nodes(ctx: Context) -> None:
+    """Filter and weigh the nodes; raises NoValidHost, whose words say which rule removed how many."""
+    request = place_request(ctx)
+    ranking = place.rank(request)
+    if not ranking.best:
+        place.explain_failure(request, ranking, ctx.operation_id)
+        raise place.NoValidHost(ranking.in_words())
+    ctx.scratch = ranking
+
+
+def claim_node(ctx: Context, result: dict[str, Any]) -> None:
+    """Claim the best node and give the server its host."""
+    node = place.claim_best(place_request(ctx), ctx.scratch, ctx.operation_id)
+    result["node"], ctx.host = node.name, node.host
+    transitions.advance(
+        "create",
+        ctx.subject_id,
+        TaskState.SPAWNING,
+        host=node.host,
+        node=node.name,
+        availability_zone=node.zone,
+    )
+
+
+def release_node(ctx: Context) -> None:
+    """Give the claim back; the server has no host any more, and no place in a node's counts."""
+    claims.release(ctx.subject_id)
+
+
+def wire_ports(ctx: Context) -> dict[str, Any]:
+    """Give the server its ports and connect them on this host."""
+    facts = networking.services.bind(ctx.subject_id, ctx.project_id, str(ctx.host), ctx.params["nics"])
+    wiring.connect(facts)
+    return {"ports": [guests.port_to_json(port) for port in facts]}
+
+
+def write_addresses(ctx: Context, result: dict[str, Any]) -> None:
+    """Show the ports' addresses in the server."""
+    transitions.note(ctx.subject_id, addresses=addresses.of_ports(result["ports"]))
+
+
+def unwire_ports(ctx: Context) -> None:
+    """Disconnect the ports from this host, and delete those that were made for the server."""
+    wiring.disconnect(networking.services.facts(ctx.subject_id))
+    networking.services.unbind(ctx.subject_id)
+
+
+def fetch_image(ctx: Context) -> None:
+    """Have the image in this host's cache."""
+    if Capability.IMAGE_FILES in driver().capabilities:
+        images.cache.fetch(UUID(ctx.params["image"]["id"]))
+
+
+def make_disks(ctx: Context) -> None:
+    """Make the root disk over the cached image, and the config drive."""
+    driver().create_disks(node_of(ctx), guests.spec(ctx))
+
+
+def remove_disks(ctx: Context) -> None:
+    """Remove the guest's folder."""
+    driver().remove_disks(node_of(ctx), ctx.subject_id, ctx.epoch)
+
+
+def start_guest(ctx: Context) -> None:
+    """Define the guest, run it, and see that it runs."""
+    driver().start(node_of(ctx), guests.spec(ctx))
+    facts = driver().guest(node_of(ctx), ctx.subject_id)
+    if facts is None or facts.power_state is not PowerState.RUNNING:
+        state = facts.power_state.name if facts else "gone"
+        raise StepFailed(f"the guest was started and is {state} at once", retryable=True)
+
+
+def destroy_guest(ctx: Context) -> None:
+    """Switch the guest off and undefine it."""
+    driver().destroy(node_of(ctx), ctx.subject_id, ctx.epoch)
+
+
+def port_traces(ctx: Context) -> Iterator[Trace]:
+    """Name what wire leaves: a connected port for each NIC."""
+    return (Trace("port", str(index)) for index in range(len(ctx.params["nics"])))
+
+
+def disk_traces(ctx: Context) -> Iterator[Trace]:
+    """Name what disks leaves: the guest's folder."""
+    return iter([Trace("disks", str(ctx.subject_id))])
+
+
+def guest_traces(ctx: Context) -> Iterator[Trace]:
+    """Name what start leaves: the guest."""
+    return iter([Trace("guest", ctx.params["guest_name"])])
+
+
+def write_active(ctx: Context) -> None:
+    """The server is ACTIVE."""
+    transitions.done("create", ctx.subject_id)
+
+
+def place_again_or_fail(ctx: Context) -> Again | None:
+    """All is undone: try another node, or leave ERROR with the reason."""
+    placed = ctx.results.get("place")
+    if placed and not ctx.leftovers and ctx.round < CONFIG.place_attempts and not _is_forced(ctx.params):
+        transitions.advance("create", ctx.subject_id, TaskState.SCHEDULING, host=None, node=None)
+        return Again({"excluded": [*ctx.results.get("excluded", []), placed["node"]]})
+    where = {} if ctx.leftovers else {"host": None, "node": None, "addresses": {}}
+    transitions.failed("create", ctx.subject_id, {"code": 500, "message": ctx.error}, **where)
+    return None
+
+
+def _is_forced(params: dict[str, Any]) -> bool:
+    return bool(params.get("forced_host") or params.get("forced_node"))
+
+
+def node_of(ctx: Context) -> str:
+    """Return the node that place chose."""
+    return str(ctx.results["place"]["node"])
+
+
+def place_request(ctx: Context) -> PlaceRequest:
+    """Return what the boot asks of scheduling."""
+    flavor, params = ctx.params["flavor"], ctx.params
+    disk_gib = flavor["disk_gib"] + flavor["ephemeral_gib"] + -(-flavor["swap_mib"] // 1024)
+    return PlaceRequest(
+        consumer_id=ctx.subject_id,
+        project_id=ctx.project_id,
+        resources={VCPU: flavor["vcpus"], MEMORY_MB: flavor["ram_mib"], DISK_GB: disk_gib},
+        zone=params.get("zone") or "",
+        host=params.get("forced_host") or "",
+        node=params.get("forced_node") or "",
+        image_properties=params["image"]["properties"],
+        excluded_nodes=frozenset(ctx.results.get("excluded", [])),
+    )
+
+
+BOOT = register(
+    Workflow(
+        kind="create",
+        makes_subject=True,
+        deadline_s=180,
+        done=write_active,
+        undone=place_again_or_fail,
+        steps=(
+            Step(
+                name="place", do=rank_nodes, record=claim_node, undo=release_node, on=CONTROL, sets_host=True
+            ),
+            Step(
+                name="wire",
+                do=wire_ports,
+                record=write_addresses,
+                undo=unwire_ports,
+                leaves=port_traces,
+                when=_has_nics,
+            ),
+            Step(
+                name="image",
+                do=fetch_image,
+                no_undo="the cache keeps bases for the next guest, and ages them out",
+            ),
+            Step(name="disks", do=make_disks, undo=remove_disks, leaves=disk_traces),
+            Step(name="start", do=start_guest, undo=destroy_guest, leaves=guest_traces),
+        ),
+    )
+)

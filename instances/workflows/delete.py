@@ -1,0 +1,62 @@
+"""A delete: remove all that the server has left on its host, then give back what it held. It is never undone."""
+
+from typing import Any
+
+import networking.services
+import quotas.services
+from instances import transitions
+from networking import wiring
+from scheduling import claims
+from workers import acceptance, footprints
+from workers.driver import driver
+from workers.workflow import CONTROL, Again, Context, Step, Workflow, register
+
+
+def clear_host(ctx: Context) -> None:
+    """Remove guest, disks and wiring from this host, whatever is there of them."""
+    node = ctx.params["node"]
+    if node:
+        driver().destroy(node, ctx.subject_id, ctx.epoch)
+        driver().remove_disks(node, ctx.subject_id, ctx.epoch)
+    wiring.disconnect(networking.services.facts(ctx.subject_id))
+
+
+def forget_footprints(ctx: Context, _: dict[str, Any]) -> None:
+    """The host holds nothing of the server any more."""
+    footprints.forget(ctx.subject_id, host=str(ctx.host))
+
+
+def give_back(ctx: Context, _: dict[str, Any]) -> None:
+    """Delete the server's own ports, and release its claim and its charge."""
+    networking.services.unbind(ctx.subject_id)
+    claims.release(ctx.subject_id)
+    quotas.services.release(ctx.subject_id)
+
+
+def write_deleted(ctx: Context) -> None:
+    """The server is gone."""
+    transitions.done("delete", ctx.subject_id)
+    acceptance.forget_subject(ctx.subject_id)
+
+
+def write_failed(ctx: Context) -> Again | None:
+    """The delete did not end in time: the server shows why, and may be deleted again."""
+    transitions.failed("delete", ctx.subject_id, {"code": 500, "message": ctx.error})
+    return None
+
+
+DELETE = register(
+    Workflow(
+        kind="delete",
+        keeps_trying=True,
+        deadline_s=180,
+        done=write_deleted,
+        undone=write_failed,
+        steps=(
+            Step(
+                name="clear", do=clear_host, record=forget_footprints, no_undo="what is deleted stays deleted"
+            ),
+            Step(name="release", record=give_back, no_undo="what is deleted stays deleted", on=CONTROL),
+        ),
+    )
+)

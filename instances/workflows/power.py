@@ -1,0 +1,144 @@
+"""Start, stop and reboot. A soft stop asks the guest, looks until it is off, and switches it off when time is up."""
+
+import time
+from typing import Any
+
+from computecloud.config import CONFIG
+from hypervisors.driver import GuestNotFound, PowerState
+from instances import transitions
+from workers.driver import driver
+from workers.workflow import Again, Context, Step, Wait, Workflow, register
+
+LOOK_AGAIN_S = 1.0
+OFF = (PowerState.SHUTDOWN, PowerState.CRASHED)
+
+
+def _state(ctx: Context) -> PowerState:
+    facts = driver().guest(ctx.params["node"], ctx.subject_id)
+    if facts is None:
+        raise GuestNotFound(
+            f"node {ctx.params['node']} has no guest {ctx.subject_id}; see: computecloud doctor"
+        )
+    return facts.power_state
+
+
+def switch_on(ctx: Context) -> None:
+    """Run the guest."""
+    driver().power_on(ctx.params["node"], ctx.subject_id, ctx.epoch)
+
+
+def switch_off(ctx: Context) -> None:
+    """Switch the guest off at once."""
+    driver().power_off(ctx.params["node"], ctx.subject_id, ctx.epoch)
+
+
+def ask_to_shut_down(ctx: Context) -> dict[str, Any]:
+    """Press the guest's power button."""
+    if _state(ctx) not in OFF:
+        driver().request_shutdown(ctx.params["node"], ctx.subject_id, ctx.epoch)
+    return {"asked_at": time.time()}
+
+
+def await_off(ctx: Context) -> dict[str, Any] | Wait:
+    """Look until the guest is off; switch it off when its time is up."""
+    if _state(ctx) in OFF:
+        return {"by_itself": True}
+    if time.time() - ctx.results["ask"]["asked_at"] < CONFIG.shutdown_timeout_s:
+        return Wait(LOOK_AGAIN_S, "the guest is shutting down")
+    switch_off(ctx)
+    return {"by_itself": False}
+
+
+def reset(ctx: Context) -> None:
+    """Reset the guest at once, or run it where it is off."""
+    driver().reboot(ctx.params["node"], ctx.subject_id, ctx.epoch)
+
+
+def _is_soft(params: dict[str, Any]) -> bool:
+    return not params["hard"]
+
+
+def _is_hard(params: dict[str, Any]) -> bool:
+    return bool(params["hard"])
+
+
+def write_started(ctx: Context) -> None:
+    """The server is ACTIVE."""
+    transitions.done("start", ctx.subject_id, power_state=PowerState.RUNNING.value)
+
+
+def write_stopped(ctx: Context) -> None:
+    """The server is SHUTOFF."""
+    transitions.done("stop", ctx.subject_id, power_state=PowerState.SHUTDOWN.value)
+
+
+def write_rebooted(ctx: Context) -> None:
+    """The server is ACTIVE again."""
+    transitions.done(_reboot_action(ctx), ctx.subject_id, power_state=PowerState.RUNNING.value)
+
+
+def start_failed(ctx: Context) -> Again | None:
+    """The server is as it was."""
+    transitions.failed("start", ctx.subject_id, _fault(ctx))
+    return None
+
+
+def stop_failed(ctx: Context) -> Again | None:
+    """The server is as it was."""
+    transitions.failed("stop", ctx.subject_id, _fault(ctx))
+    return None
+
+
+def reboot_failed(ctx: Context) -> Again | None:
+    """The server is as it was, or in ERROR where a hard reboot failed."""
+    transitions.failed(_reboot_action(ctx), ctx.subject_id, _fault(ctx))
+    return None
+
+
+def _reboot_action(ctx: Context) -> str:
+    return "reboot_hard" if ctx.params["hard"] else "reboot"
+
+
+def _fault(ctx: Context) -> dict[str, Any]:
+    return {"code": 500, "message": ctx.error}
+
+
+_ASKED = "a guest that was asked to shut down is switched on again by the undo of await_off"
+
+START = register(
+    Workflow(
+        kind="start",
+        deadline_s=60,
+        done=write_started,
+        undone=start_failed,
+        steps=(Step(name="power_on", do=switch_on, undo=switch_off),),
+    )
+)
+
+STOP = register(
+    Workflow(
+        kind="stop",
+        deadline_s=CONFIG.shutdown_timeout_s + 60,
+        done=write_stopped,
+        undone=stop_failed,
+        steps=(
+            Step(name="ask", do=ask_to_shut_down, no_undo=_ASKED),
+            Step(name="await_off", do=await_off, undo=switch_on),
+        ),
+    )
+)
+
+REBOOT = register(
+    Workflow(
+        kind="reboot",
+        deadline_s=CONFIG.shutdown_timeout_s + 60,
+        done=write_rebooted,
+        undone=reboot_failed,
+        steps=(
+            Step(name="ask", do=ask_to_shut_down, no_undo=_ASKED, when=_is_soft),
+            Step(name="await_off", do=await_off, undo=switch_on, when=_is_soft),
+            Step(name="power_on", do=switch_on, no_undo="the guest ran before, and runs", when=_is_soft),
+            Step(name="reset", do=reset, no_undo="the guest ran before, and runs", when=_is_hard),
+        ),
+    )
+)
