@@ -1,0 +1,31 @@
+"""What changes images, and what the other rooms ask of this one."""
+
+from images.services.booting import ImageFacts, bootable
+from images.services.records import (
+    Attributes,
+    add_tag,
+    create,
+    deactivate,
+    delete,
+    edit,
+    reactivate,
+    remove_tag,
+)
+from images.services.uploads import Download, download, release_dead_upload, upload
+
+__all__ = [
+    "Attributes",
+    "Download",
+    "ImageFacts",
+    "add_tag",
+    "bootable",
+    "create",
+    "deactivate",
+    "delete",
+    "download",
+    "edit",
+    "reactivate",
+    "release_dead_upload",
+    "remove_tag",
+    "upload",
+]
