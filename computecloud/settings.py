@@ -4,9 +4,12 @@ import hashlib
 from typing import Any
 
 import dj_database_url
+import django_stubs_ext
 
 from computecloud.config import CONFIG
 from computecloud.logging import configure as configure_logging
+
+django_stubs_ext.monkeypatch()  # makes ModelAdmin and its like generic at run time, as their types are
 
 SECRET_KEY = CONFIG.secret_key or hashlib.sha256(f"insecure {CONFIG.state_dir}".encode()).hexdigest()
 DEBUG = CONFIG.debug
@@ -43,6 +46,13 @@ MIDDLEWARE = [
     "computecloud.wire.middleware.OnlyForPages",  # sessions, CSRF, messages: for /admin and the browsable API alone
 ]
 
+SILENCED_SYSTEM_CHECKS = [
+    "admin.E408",  # OnlyForPages runs the three middlewares that the admin pages need
+    "admin.E409",
+    "admin.E410",
+    "auth.W004",  # user names are unique in their domain; pages log in to the default domain
+]
+
 TEMPLATES = [
     {
         "BACKEND": "django.template.backends.django.DjangoTemplates",
@@ -71,6 +81,7 @@ def _database() -> dict[str, Any]:
         "ENGINE": "django.db.backends.sqlite3",
         "NAME": str(CONFIG.state / "computecloud.sqlite3"),
         "CONN_MAX_AGE": None,
+        "TEST": {"NAME": str(CONFIG.state / "test.sqlite3")},  # a file: threads share no in-memory database
         "OPTIONS": {
             # IMMEDIATE: a reader that turns writer would fail at once with "database is locked", whatever the timeout.
             "transaction_mode": "IMMEDIATE",

@@ -126,7 +126,10 @@ def points(flow: Workflow) -> list[str]:
 def undo_points(flow: Workflow) -> list[str]:
     """Return every probe that an undo of the workflow can reach."""
     return [
-        f"{flow.kind}.undo-{step.name}.{point}" for step in flow.steps if step.undo is not None for point in probes.POINTS
+        f"{flow.kind}.undo-{step.name}.{point}"
+        for step in flow.steps
+        if step.undo is not None
+        for point in probes.POINTS
     ]
 
 
@@ -138,8 +141,10 @@ def matrix() -> list[tuple[str, str, str]]:
         cases += [(kind, "retryable", point) for point in points(flow) if not point.endswith("committed")]
         cases += [(kind, "permanent", point) for point in points(flow) if not point.endswith("committed")]
         cases += [(kind, "crash in undo", point) for point in undo_points(flow)]
-        cases += [(kind, "undo raises once", point) for point in undo_points(flow) if not point.endswith("committed")]
+        cases += [
+            (kind, "undo raises once", point)
+            for point in undo_points(flow)
+            if not point.endswith("committed")
+        ]
         cases.append((kind, "every link twice", ""))
     return cases
-
-

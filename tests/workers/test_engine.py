@@ -121,7 +121,9 @@ def test_links_delivered_twice_do_nothing_the_second_time(accepted):
 
 def test_undo_links_delivered_twice_do_nothing_the_second_time(accepted):
     operation = accepted()
-    assert Drive(operation.id, [failure("toy.write.done", retryable=False)], twice=True).run().state == "failed"
+    assert (
+        Drive(operation.id, [failure("toy.write.done", retryable=False)], twice=True).run().state == "failed"
+    )
     assert toy.WORLD == {}
 
 
@@ -184,7 +186,9 @@ def test_a_delete_at_any_point_overtakes_and_leaves_nothing(accepted, point):
     with probes.installed(delete_now):
         ended = Drive(operation.id).run()
     assert removal
-    assert ended.state == ("cancelled" if ended.id == operation.id and point != "toy.write.committed" else "succeeded")
+    assert ended.state == (
+        "cancelled" if ended.id == operation.id and point != "toy.write.committed" else "succeeded"
+    )
     assert Drive(removal[0].id).run().state == "succeeded"
     assert toy.WORLD == {}
     assert not Footprint.objects.exists()
@@ -197,7 +201,12 @@ def test_a_delete_waits_for_the_end_of_a_running_step(accepted):
     Operation.objects.filter(id=operation.id).update(lease_token="t", lease_until=time.time() + 60)
     with transaction.atomic():
         removal = acceptance.accept_overtaking(
-            kind="toy_delete", subject=("toy", operation.subject_id), project_id="p", user_id="u", params={}, host="h"
+            kind="toy_delete",
+            subject=("toy", operation.subject_id),
+            project_id="p",
+            user_id="u",
+            params={},
+            host="h",
         )
     assert runner.run(removal.id, DO, 0) is Outcome.STOP
     Operation.objects.filter(id=operation.id).update(lease_token=None)
@@ -207,7 +216,12 @@ def test_a_delete_waits_for_the_end_of_a_running_step(accepted):
 def test_a_second_delete_is_the_first_one(accepted):
     operation = accepted()
     order = dict(
-        kind="toy_delete", subject=("toy", operation.subject_id), project_id="p", user_id="u", params={}, host="h"
+        kind="toy_delete",
+        subject=("toy", operation.subject_id),
+        project_id="p",
+        user_id="u",
+        params={},
+        host="h",
     )
     with transaction.atomic():
         first = acceptance.accept_overtaking(**order)

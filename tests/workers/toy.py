@@ -69,9 +69,16 @@ TOY = workflow.register(
         done=_done,
         undone=_undone,
         steps=(
-            Step(name="choose", record=_choose, no_undo="a choice leaves nothing", on=CONTROL, sets_host=True),
+            Step(
+                name="choose", record=_choose, no_undo="a choice leaves nothing", on=CONTROL, sets_host=True
+            ),
             Step(name="one", do=_make("one"), undo=_unmake("one"), leaves=_traces("one")),
-            Step(name="maybe", do=_make("maybe"), undo=_unmake("maybe"), when=lambda params: params.get("maybe", False)),
+            Step(
+                name="maybe",
+                do=_make("maybe"),
+                undo=_unmake("maybe"),
+                when=lambda params: params.get("maybe", False),
+            ),
             Step(name="wait", do=_wait_once, no_undo="it only looks"),
             Step(name="two", do=_make("two"), undo=_unmake("two"), leaves=_traces("two")),
             Step(name="write", do=_make("written"), undo=_unmake("written"), on=CONTROL),

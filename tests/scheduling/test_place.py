@@ -1,0 +1,160 @@
+"""Placing: each filter removes what it should and says so, weighers order the rest, claims never oversell."""
+
+import threading
+import uuid
+
+import pytest
+from django.db import connection, transaction
+
+from scheduling import audit, claims, place, report, selectors
+from scheduling.models import Allocation, Decision, Inventory, Node
+from tests.scheduling.conftest import facts, request
+from workers.models import Host, Mend
+
+
+def placed(wanted, operation_id=None):
+    ranking = place.rank(wanted)
+    with transaction.atomic():
+        return place.claim_best(wanted, ranking, operation_id or uuid.uuid4())
+
+
+def test_the_emptiest_node_is_chosen_and_claimed(host_with):
+    host_with("a", facts("small", memory_mib=4_096))
+    host_with("b", facts("large", memory_mib=65_536, vcpus=32, disk_gib=900))
+    wanted = request()
+    assert placed(wanted).name == "large"
+    assert selectors.allocation_of(wanted.consumer_id) == {"VCPU": 1, "MEMORY_MB": 1_024, "DISK_GB": 10}
+    assert Inventory.objects.get(node__name="large", resource_class="MEMORY_MB").used == 1_024
+    assert Decision.objects.get().node == "large"
+
+
+@pytest.mark.parametrize(
+    ("columns", "wanted", "words"),
+    [
+        ({"enabled": False}, {}, "1 on a disabled host"),
+        ({"alive": False}, {}, "1 on a host that is down"),
+        ({"forced_down": True}, {}, "1 on a host that is down"),
+        ({}, {"zone": "elsewhere"}, "1 outside the availability zone"),
+        ({}, {"host": "other"}, "1 not the host or node asked for"),
+        ({}, {"node": "other"}, "1 not the host or node asked for"),
+        ({}, {"excluded_nodes": frozenset({"a-node"})}, "1 tried before, without success"),
+        ({}, {"resources": {"MEMORY_MB": 999_999}}, "1 without enough free processors, memory or disk"),
+        ({}, {"resources": {"CUSTOM_GOLD": 1}}, "1 without enough free processors, memory or disk"),
+        (
+            {},
+            {"image_properties": {"hw_architecture": "aarch64"}},
+            "1 unable to run the image's architecture",
+        ),
+        ({}, {"image_properties": {"img_hv_type": "xen"}}, "1 unable to run the image's architecture"),
+    ],
+)
+def test_each_filter_removes_a_node_and_says_why(host_with, columns, wanted, words):
+    host_with("a", **columns)
+    ranking = place.rank(request(**wanted))
+    assert ranking.best == []
+    assert words in ranking.in_words()
+    assert ranking.in_words().startswith(
+        "No valid host was found. There are not enough hosts available. Of 1 node: "
+    )
+
+
+def test_words_count_what_each_rule_removed(host_with):
+    host_with("a", enabled=False)
+    host_with("b", enabled=False)
+    host_with("c", alive=False)
+    assert (
+        place.rank(request())
+        .in_words()
+        .endswith("Of 3 nodes: 2 on a disabled host, 1 on a host that is down.")
+    )
+
+
+def test_without_any_node_the_words_say_so(db):
+    assert "No host has reported a node yet" in place.rank(request()).in_words()
+
+
+def test_a_full_best_node_gives_way_to_the_next(host_with):
+    host_with("a", facts("first", memory_mib=65_536))
+    host_with("b", facts("second"))
+    wanted = request()
+    ranking = place.rank(wanted)
+    Inventory.objects.filter(node__name="first", resource_class="MEMORY_MB").update(used=65_000)
+    with transaction.atomic():
+        assert place.claim_best(wanted, ranking, uuid.uuid4()).name == "second"
+
+
+def test_a_claim_that_is_short_of_one_resource_takes_none(host_with):
+    host_with("a")
+    node = Node.objects.get()
+    assert claims.claim(request(resources={"DISK_GB": 1, "MEMORY_MB": 1, "VCPU": 9_999}), node.id) is False
+    assert set(Inventory.objects.values_list("used", flat=True)) == {0}
+    assert not Allocation.objects.exists()
+
+
+def test_a_release_gives_back_once(host_with):
+    host_with("a")
+    wanted = request()
+    placed(wanted)
+    for _ in range(2):
+        with transaction.atomic():
+            claims.release(wanted.consumer_id)
+    assert set(Inventory.objects.values_list("used", flat=True)) == {0}
+
+
+@pytest.mark.django_db(transaction=True)
+def test_racing_claims_fill_a_node_exactly(host_with):
+    host_with("a", facts("node", memory_mib=512 + 3 * 1_024))
+    results: list[bool] = []
+
+    def one() -> None:
+        try:
+            results.append(claims.claim(request(), Node.objects.get().id))
+        finally:
+            connection.close()
+
+    threads = [threading.Thread(target=one) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(results) == [False] * 5 + [True] * 3
+    assert Inventory.objects.get(resource_class="MEMORY_MB").used == 3 * 1_024
+
+
+def test_a_second_report_keeps_claims_and_updates_totals(host_with):
+    host = host_with("a")
+    placed(request())
+    report.write(host, (facts("a-node", memory_mib=16_384),))
+    memory = Inventory.objects.get(resource_class="MEMORY_MB")
+    assert (memory.total, memory.used) == (16_384, 1_024)
+    assert Node.objects.get().number == 1
+
+
+def test_a_node_that_is_no_longer_reported_takes_no_guests(host_with):
+    host = host_with("a", facts("one"), facts("two"))
+    report.write(host, (facts("two"),))
+    assert [node.name for node in place.rank(request()).best] == ["two"]
+
+
+def test_ranking_takes_one_query_for_ten_and_for_a_thousand_nodes(host_with, django_assert_num_queries):
+    host_with("a", *(facts(f"n{number}") for number in range(10)))
+    with django_assert_num_queries(1):
+        place.rank(request())
+    host_with("b", *(facts(f"m{number}") for number in range(1_000)))
+    with django_assert_num_queries(1):
+        assert len(place.rank(request()).best) == 1_010
+
+
+def test_the_capacity_audit_mends_a_counter_and_an_orphaned_claim(host_with):
+    host_with("a")
+    placed(request())
+    Inventory.objects.filter(resource_class="VCPU").update(used=77)
+    audit.audit()
+    assert set(Inventory.objects.values_list("used", flat=True)) == {0}
+    assert Mend.objects.count() == 2
+
+
+def test_a_host_that_is_gone_from_the_fleet_keeps_its_history(host_with):
+    host_with("a")
+    Host.objects.update(forced_down=True)
+    assert Node.objects.count() == 1

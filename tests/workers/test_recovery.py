@@ -1,0 +1,150 @@
+"""Recovery, fairness and liveness: what happens when messages, workers or hosts are gone."""
+
+import time
+
+import pytest
+from celery import current_app
+
+from computecloud.config import CONFIG
+from tests.workers import toy
+from workers import admission, events, liveness, recovery, runner
+from workers.ledger import DO
+from workers.models import Host, Operation, StepRun
+from workers.runner import Outcome
+from workers.testing import Drive
+
+
+def test_an_expired_lease_is_freed_and_the_lost_attempt_noted(accepted):
+    operation = accepted()
+    Operation.objects.update(lease_token="t", lease_worker="w", lease_until=1, attempt=1, state="running")
+    recovery.sweep()
+    operation.refresh_from_db()
+    assert operation.lease_token is None
+    assert StepRun.objects.get().outcome == "lost"
+    assert Drive(operation.id).run().state == "succeeded"
+
+
+def test_a_live_lease_is_left_alone(accepted):
+    operation = accepted()
+    Operation.objects.update(lease_token="t", lease_until=time.time() + 60)
+    recovery.sweep()
+    operation.refresh_from_db()
+    assert operation.lease_token == "t"
+
+
+def test_an_operation_that_was_never_taken_is_published_again_with_growing_pauses(accepted):
+    operation = accepted()
+    for rings, quiet_s, expected in [(0, 2, 0), (0, 4, 1), (1, 4, 1), (1, 7, 2)]:
+        empty_queue()
+        Operation.objects.update(dispatched_at=time.time() - quiet_s, rings=rings)
+        recovery.sweep()
+        operation.refresh_from_db()
+        assert operation.rings == expected
+
+
+def test_an_operation_whose_message_still_waits_in_the_queue_is_not_published_again(accepted):
+    operation = accepted()
+    empty_queue()
+    for expected in (1, 1):
+        Operation.objects.update(dispatched_at=time.time() - 30)
+        recovery.sweep()
+        operation.refresh_from_db()
+        assert operation.rings == expected
+
+
+def empty_queue() -> None:
+    with current_app.connection_for_write() as broker:
+        broker.default_channel.queue_declare("control")
+        broker.default_channel.queue_purge("control")
+
+
+def test_a_worker_that_takes_its_host_frees_what_the_last_one_held(accepted):
+    operation = accepted()
+    runner.run(operation.id, DO, 0)
+    Operation.objects.update(
+        lease_token="t", lease_worker="toyhost:1:99", lease_until=time.time() + 60, attempt=1
+    )
+    assert recovery.take_over_host("toyhost") == 1
+    operation.refresh_from_db()
+    assert operation.lease_token is None
+
+
+def test_a_stale_link_stops(accepted):
+    operation = accepted()
+    assert runner.run(operation.id, DO, 3) is Outcome.STOP
+    assert runner.run(operation.id, DO, 0) is Outcome.NEXT
+    assert runner.run(operation.id, DO, 0) is Outcome.STOP
+
+
+def test_a_tenant_with_enough_in_the_queues_waits_its_turn(accepted):
+    operations = [accepted() for _ in range(CONFIG.admitted_per_project + 2)]
+    waiting = [operation for operation in operations if not operation.admitted]
+    assert len(waiting) == 2
+    assert runner.run(waiting[0].id, DO, 0) is Outcome.STOP
+    Drive(operations[0].id).run()
+    assert admission.admit_next() == waiting[0].id
+    assert admission.admit_next() is None
+    assert Drive(waiting[0].id).run().state == "succeeded"
+
+
+@pytest.fixture
+def watched(db):
+    liveness._sights.clear()
+    return [Host.objects.create(name=f"h{number}", alive=True, counter=1) for number in range(4)]
+
+
+def test_a_host_whose_counter_stands_still_is_dead_and_said_to_be(watched):
+    dead: list[str] = []
+    events.on("host.dead", lambda host: dead.append(host))
+    liveness.observe(now_s=0)
+    Host.objects.exclude(name="h0").update(counter=2)
+    liveness.observe(now_s=CONFIG.host_dead_after_s + 1)
+    assert dead == ["h0"]
+    assert not Host.objects.get(name="h0").alive
+
+
+def test_a_dead_host_whose_counter_moves_lives_again(watched):
+    liveness.observe(now_s=0)
+    Host.objects.filter(name="h0").update(alive=False, counter=5)
+    liveness.observe(now_s=1)
+    assert Host.objects.get(name="h0").alive
+
+
+def test_when_more_than_a_third_fall_silent_together_nobody_is_dead(watched):
+    liveness.observe(now_s=0)
+    Host.objects.filter(name="h0").update(counter=2)
+    liveness.observe(now_s=CONFIG.host_dead_after_s + 1)
+    assert Host.objects.filter(alive=False).count() == 0
+
+
+def test_an_observer_that_slept_itself_declares_nobody_dead(watched):
+    liveness.observe(now_s=0)
+    liveness.observe(now_s=0.5)
+    assert Host.objects.filter(alive=False).count() == 0
+
+
+def test_an_echo_counts_once_however_often_it_comes(watched):
+    liveness.heard("h1", 3)
+    liveness.heard("h1", 2)
+    assert Host.objects.get(name="h1").echo_heard == 3
+
+
+def test_deletes_go_on_without_a_dead_host(accepted):
+    from django.db import transaction
+
+    from workers import acceptance
+
+    operation = accepted()
+    Drive(operation.id).run()
+    with transaction.atomic():
+        removal = acceptance.accept_overtaking(
+            kind="toy_delete",
+            subject=("toy", operation.subject_id),
+            project_id="p",
+            user_id="u",
+            params={},
+            host="toyhost",
+        )
+    recovery.let_go_of_host("toyhost")
+    assert Drive(removal.id).run().state == "succeeded"
+    assert toy.ENDED == ["done", "gone"]
