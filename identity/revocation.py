@@ -1,0 +1,105 @@
+"""Which tokens are void before they expire: rows, held in memory and read anew at most every second."""
+
+import threading
+import time
+from datetime import UTC, datetime, timedelta
+
+from computecloud.config import CONFIG
+from computecloud.wire.caller import Caller
+from identity.models import Revocation
+
+REFRESH_S = 1.0
+OVERLAP = timedelta(seconds=60)  # rows may become visible later than younger ones, and clocks differ
+
+
+class _Memory:
+    """This process's copy of the rows: key → the moment until which its tokens are void."""
+
+    def __init__(self) -> None:
+        self.lock = threading.Lock()
+        self.before: dict[str, float] = {}
+        self.read_at = 0.0
+        self.newest: datetime | None = None
+
+
+_memory = _Memory()
+
+
+def revoke_token(caller: Caller) -> None:
+    """Make one token void."""
+    _add(f"audit:{caller.audit_id}", caller.expires_at)
+
+
+def revoke_user(user_id: str) -> None:
+    """Make every token that the user has now void: password change, disabling, deletion."""
+    _add(f"user:{user_id}")
+
+
+def revoke_project(project_id: str) -> None:
+    """Make every token scoped to the project void: disabling, deletion."""
+    _add(f"project:{project_id}")
+
+
+def revoke_domain(domain_id: str) -> None:
+    """Make every token of the domain's users, and scoped to it or its projects, void."""
+    _add(f"domain:{domain_id}")
+
+
+def revoke_grant(user_id: str, scope_id: str) -> None:
+    """Make the user's tokens of this project or domain void: a role was taken away."""
+    _add(f"grant:{user_id}:{scope_id}")
+
+
+def is_revoked(caller: Caller) -> bool:
+    """Tell whether a token is void, as of at most REFRESH_S ago; at once for what this process revoked."""
+    _refresh()
+    before = _memory.before
+    if not before:
+        return False
+    made = caller.issued_at.timestamp()
+    return any(made <= before.get(key, 0.0) for key in _keys(caller))
+
+
+def forget() -> None:
+    """Empty this process's memory; tests call it between databases."""
+    with _memory.lock:
+        _memory.before = {}
+        _memory.newest = None
+        _memory.read_at = 0.0
+
+
+def delete_expired() -> int:
+    """Delete rows whose tokens have all expired; return how many. Recovery calls it now and then."""
+    return Revocation.objects.filter(expires_at__lt=datetime.now(UTC) - OVERLAP).delete()[0]
+
+
+def _keys(caller: Caller) -> list[str]:
+    scope = caller.project_id or caller.scope_domain_id
+    keys = [f"audit:{caller.audit_id}", f"user:{caller.user_id}", f"domain:{caller.user_domain_id}"]
+    if scope:
+        keys += [f"project:{scope}", f"domain:{caller.domain_id}", f"grant:{caller.user_id}:{scope}"]
+    return keys
+
+
+def _add(key: str, expires_at: datetime | None = None) -> None:
+    now = time.time()
+    end = expires_at or datetime.fromtimestamp(now, UTC) + timedelta(seconds=CONFIG.token_lifetime_s)
+    Revocation.objects.create(key=key, before=now, expires_at=end)
+    with _memory.lock:
+        _memory.before[key] = max(now, _memory.before.get(key, 0.0))
+
+
+def _refresh() -> None:
+    if time.monotonic() - _memory.read_at < REFRESH_S or not _memory.lock.acquire(blocking=False):
+        return
+    try:
+        began = time.monotonic()
+        rows = Revocation.objects.all()
+        if _memory.newest is not None:
+            rows = rows.filter(created_at__gt=_memory.newest - OVERLAP)
+        for key, before, created_at in rows.values_list("key", "before", "created_at"):
+            _memory.before[key] = max(before, _memory.before.get(key, 0.0))
+            _memory.newest = max(created_at, _memory.newest or created_at)
+        _memory.read_at = began
+    finally:
+        _memory.lock.release()
