@@ -1,6 +1,7 @@
 """The invariants of quotas."""
 
 from collections.abc import Iterable
+from typing import Any
 
 from django.db.models import Sum
 
@@ -12,7 +13,7 @@ from workers.models import Subject
 
 
 def _counters_are_sums() -> Iterable[Violation]:
-    sums = {
+    sums: dict[str, Any] = {
         row["project_id"]: row
         for row in Charge.objects.values("project_id").annotate(
             **{f"sum_{name}": Sum(name) for name in RESOURCES}

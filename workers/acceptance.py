@@ -11,7 +11,7 @@ from django.db.models import F
 
 from computecloud.wire import requestid
 from computecloud.wire.errors import Conflict, NotFound
-from workers import admission, dispatch, ledger, route, secrets, workflow
+from workers import admission, dispatch, ledger, route, workflow
 from workers.models import ACTIVE, Operation, State, Subject, SubjectLock, utc_now
 
 
@@ -32,12 +32,12 @@ def accept(
     user_id: str,
     params: Mapping[str, Any],
     host: str | None = None,
-    hidden: Mapping[str, str] | None = None,
 ) -> Operation:
     """Lock the subject, or make it where the workflow begins with it, and write the operation.
 
     It is dispatched when the caller's transaction commits.
-    params: JSON that the steps work from. host: where its host steps run, if that is known. hidden: secret parameters.
+    params: JSON that the steps work from; what is secret goes to workers.secrets.keep.
+    host: where its host steps run, if that is known.
     Raises SubjectBusy where another operation holds the subject, NotFound where there is none.
     """
     operation = _write(
@@ -45,8 +45,6 @@ def accept(
     )
     epoch = _make(operation) if workflow.get(kind).makes_subject else _hold(operation)
     SubjectLock.objects.create(operation=operation, subject_id=operation.subject_id, epoch=epoch)
-    if hidden:
-        secrets.keep(operation.id, hidden)
     _dispatch_on_commit(operation)
     return operation
 

@@ -55,7 +55,7 @@ class StepRunInline(admin.TabularInline[StepRun, Operation]):
     model = StepRun
     extra = 0
     can_delete = False
-    fields = readonly_fields = [
+    readonly_fields = [
         "step",
         "undo",
         "attempt",

@@ -31,7 +31,7 @@ def ask(host: str, kind: str, params: dict[str, Any], *, timeout_s: float = 10.0
     inquiry = Inquiry.objects.create(host=host, kind=kind, params=params)
     try:
         current_app.tasks["workers.inquiry"].apply_async(
-            args=[inquiry.id.hex], queue=f"host.{host}", expires=timeout_s
+            args=(inquiry.id.hex,), queue=f"host.{host}", expires=timeout_s
         )
         until = time.monotonic() + timeout_s
         while time.monotonic() < until:

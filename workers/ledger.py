@@ -80,7 +80,7 @@ class Lease:
 def _execute(sql: str, values: dict[str, Any]) -> int:
     with connection.cursor() as cursor:
         cursor.execute(sql, values)
-        return cursor.rowcount
+        return int(cursor.rowcount)
 
 
 def _key(operation_id: UUID) -> str:
@@ -106,7 +106,7 @@ def _moment(now: float) -> dict[str, Any]:
 def take(lease: Lease, *, direction: str, worker: str, lease_s: float) -> Context | None:
     """Take the step for `worker`; None where it is stale, early, taken, overtaken or not admitted."""
     now = time.time()
-    values = {
+    values: dict[str, Any] = {
         "token": lease.token,
         "worker": worker,
         "until": now + lease_s,

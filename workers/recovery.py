@@ -6,6 +6,7 @@ The broker may lose anything; the ledger says what stands still, and this publis
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
+from typing import Any
 from uuid import UUID
 
 import structlog
@@ -215,8 +216,12 @@ def _ring(operation: Operation, now: float, depths: dict[str, int]) -> None:
 
 def _depth(queue: str) -> int:
     """Return how many messages wait in a queue; 0 where the broker does not say."""
-    try:
-        with current_app.connection_for_write() as broker:
-            return int(broker.default_channel.queue_declare(queue, passive=True).message_count)
-    except (BrokerError, OSError, LookupError, *current_app.connection_for_write().channel_errors):
-        return 0
+    with current_app.connection_for_write() as broker:
+        refusals: tuple[type[BaseException], ...] = (*broker.connection_errors, *broker.channel_errors)
+        try:
+            channel: Any = broker.default_channel
+            return int(channel.queue_declare(queue, passive=True).message_count)
+        except (BrokerError, OSError):
+            return 0
+        except refusals:
+            return 0

@@ -51,7 +51,7 @@ def verdict(error: BaseException, *, attempt: int, attempts: int) -> Retry | Giv
 
 def backoff_s(attempt: int) -> float:
     """Return how long to wait after the attempt-th failure: 0.5 s, doubling, at most 30 s."""
-    return min(30.0, 0.5 * 2 ** (attempt - 1))
+    return float(min(30.0, 0.5 * 2 ** (attempt - 1)))
 
 
 def in_words(error: BaseException) -> str:

@@ -13,7 +13,7 @@ from workers.models import Secret
 
 
 def _cipher() -> Fernet:
-    digest = hashlib.sha256(b"operation secrets " + settings.SECRET_KEY.encode()).digest()
+    digest = hashlib.sha256(b"operation secrets " + str(settings.SECRET_KEY).encode()).digest()
     return Fernet(base64.urlsafe_b64encode(digest))
 
 

@@ -40,7 +40,7 @@ def sweep() -> None:
 def observe() -> None:
     """Judge which hosts live, and send an echo through each queue."""
     for host in liveness.observe():
-        echo.apply_async(args=[host.name, host.echo_sent], queue=host.queue, expires=60)
+        echo.apply_async(args=(host.name, host.echo_sent), queue=host.queue, expires=60)
 
 
 @shared_task(name="workers.echo")

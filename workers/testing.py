@@ -108,7 +108,7 @@ class Drive:
 def die() -> None:
     """Lose what this process holds in memory, and have recovery find its leases as a new worker of the host would."""
     fresh = Process()
-    PROCESS._batons, PROCESS._running, PROCESS._locked = fresh._batons, fresh._running, fresh._locked  # noqa: SLF001
+    PROCESS._batons, PROCESS._running, PROCESS._locked = fresh._batons, fresh._running, fresh._locked
     for operation in Operation.objects.filter(state__in=ACTIVE, lease_token__isnull=False):
         recovery.free(operation, "the worker died")
 

@@ -7,7 +7,7 @@ import pytest
 from django.db import transaction
 
 from tests.workers import toy
-from workers import acceptance, recovery, runner
+from workers import acceptance, probes, recovery, runner, secrets
 from workers.acceptance import SubjectBusy
 from workers.ledger import DO
 from workers.models import ACTIVE, Footprint, Operation, Secret, StepRun, Subject, SubjectLock
@@ -181,8 +181,6 @@ def test_a_delete_at_any_point_overtakes_and_leaves_nothing(accepted, point):
                     )
                 )
 
-    from workers import probes
-
     with probes.installed(delete_now):
         ended = Drive(operation.id).run()
     assert removal
@@ -215,14 +213,14 @@ def test_a_delete_waits_for_the_end_of_a_running_step(accepted):
 
 def test_a_second_delete_is_the_first_one(accepted):
     operation = accepted()
-    order = dict(
-        kind="toy_delete",
-        subject=("toy", operation.subject_id),
-        project_id="p",
-        user_id="u",
-        params={},
-        host="h",
-    )
+    order = {
+        "kind": "toy_delete",
+        "subject": ("toy", operation.subject_id),
+        "project_id": "p",
+        "user_id": "u",
+        "params": {},
+        "host": "h",
+    }
     with transaction.atomic():
         first = acceptance.accept_overtaking(**order)
     with transaction.atomic():
@@ -253,9 +251,8 @@ def test_secrets_are_kept_encrypted_and_erased_at_the_end():
             project_id="p",
             user_id="u",
             params={},
-            hidden={"admin_pass": "swordfish"},
         )
-    from workers import secrets
+        secrets.keep(operation.id, {"admin_pass": "swordfish"})
 
     assert secrets.read(operation.id) == {"admin_pass": "swordfish"}
     assert b"swordfish" not in bytes(Secret.objects.get().ciphertext)

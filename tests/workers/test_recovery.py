@@ -95,7 +95,7 @@ def watched(db):
 
 def test_a_host_whose_counter_stands_still_is_dead_and_said_to_be(watched):
     dead: list[str] = []
-    events.on("host.dead", lambda host: dead.append(host))
+    events.on("host.dead", lambda *, host: dead.append(host))
     liveness.observe(now_s=0)
     Host.objects.exclude(name="h0").update(counter=2)
     liveness.observe(now_s=CONFIG.host_dead_after_s + 1)
