@@ -1,0 +1,206 @@
+"""One connection to libvirtd that is always there when libvirtd is: opened late, kept alive, opened again.
+
+Opening may hang as any call may, so a thread of its own does it. Once a call has overrun, the connection is doubted:
+calls fail at once until the call that overran returns, or a fresh connection is open.
+"""
+
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import Future
+from functools import cache, partial
+from typing import Any, TypeVar
+
+import libvirt
+import structlog
+
+from hypervisors.driver import CallOverran, HypervisorUnavailable
+from hypervisors.libvirt import errors
+from hypervisors.libvirt.timed import TimedCalls
+
+T = TypeVar("T")
+Prepare = Callable[[Any], Callable[[], None]]
+log = structlog.get_logger()
+
+SLOTS = 16
+RETRY_S = 1.0  # between attempts to open
+PATIENCE_S = 3.0  # callers wait this long for an attempt to open, counted from its start
+KEEPALIVE_S, KEEPALIVE_COUNT = 5, 5  # a libvirtd silent for 30 s has lost the connection
+
+
+class Connection:
+    """Calls libvirt with time limits.
+
+    `prepare` is run on every fresh connection before its first call, what it returns before that connection is closed.
+    """
+
+    def __init__(self, uri: str, *, limit_s: float, prepare: Prepare = lambda _: _nothing) -> None:
+        self._uri = uri
+        self._limit_s = limit_s
+        self._prepare = prepare
+        self._calls = TimedCalls(SLOTS)
+        self._changed = threading.Condition()
+        self._connect: Any = None
+        self._release: Callable[[], None] = _nothing
+        self._doubted = False
+        self._closed = False
+        self._opening = False
+        self._hurry = False
+        self._attempts = 0
+        self._attempt_began = 0.0
+        self._reason = ""
+
+    def call(self, what: str, work: Callable[[Any], T], *, limit_s: float | None = None) -> T:
+        """Return work(connection). Let work change one thing at most: its outcome is unknown when it overruns.
+
+        Raises HypervisorUnavailable (nothing was done), CallOverran, and what errors.translate makes of libvirt's.
+        """
+        limit_s = limit_s or self._limit_s
+        connect = self._usable(limit_s)
+        try:
+            return self._calls.run(what, partial(self._translated, what, connect, work), limit_s)
+        except CallOverran as overrun:
+            self._doubt(what, overrun.pending)
+            raise
+
+    def wake(self) -> None:
+        """Open in the background, and keep trying."""
+        with self._changed:
+            self._open_soon()
+
+    def close(self) -> None:
+        """Close; calls made from now on raise HypervisorUnavailable."""
+        with self._changed:
+            self._closed = True
+            self._put_away()
+            self._changed.notify_all()
+
+    def _usable(self, limit_s: float) -> Any:
+        with self._changed:
+            attempts = self._attempts
+            if not self._is_usable():
+                self._open_soon()
+                deadline = self._attempt_began + min(limit_s, PATIENCE_S)
+                self._changed.wait_for(
+                    lambda: self._is_usable() or self._closed or self._attempts > attempts,
+                    timeout=max(0.0, deadline - time.monotonic()),
+                )
+            if self._closed:
+                raise HypervisorUnavailable(f"the connection to {self._uri} is closed")
+            if not self._is_usable():
+                raise HypervisorUnavailable(
+                    f"libvirt does not answer at {self._uri}: {self._reason or 'it hangs'}"
+                )
+            return self._connect
+
+    def _is_usable(self) -> bool:
+        return self._connect is not None and not self._doubted and bool(self._connect.isAlive())
+
+    def _translated(self, what: str, connect: Any, work: Callable[[Any], T]) -> T:
+        try:
+            return work(connect)
+        except libvirt.libvirtError as error:
+            if errors.is_lost(error):
+                self._lose(connect)
+            raise errors.translate(what, error) from error
+
+    def _doubt(self, what: str, pending: Future[Any]) -> None:
+        log.warning("libvirt.call_overran", call=what, uri=self._uri)
+        with self._changed:
+            self._doubted, self._reason = True, f"{what} has not returned"
+            self._open_soon()
+        pending.add_done_callback(lambda _: self._trust())
+
+    def _trust(self) -> None:
+        """A call that overran has returned: libvirtd answers again (a connection that is gone is not alive)."""
+        with self._changed:
+            self._doubted = False
+            self._changed.notify_all()
+
+    def _lose(self, connect: Any) -> None:
+        with self._changed:
+            if connect is not self._connect or self._closed:
+                return
+            self._put_away()
+            self._reason = "the connection was lost"
+            self._open_soon()
+        log.warning("libvirt.connection_lost", uri=self._uri)
+
+    def _put_away(self) -> None:
+        """Have no connection any more; the old one is closed in a thread, since a hung libvirtd hangs that, too."""
+        if self._connect is not None:
+            ends = (self._release, self._connect.unregisterCloseCallback, self._connect.close)
+            threading.Thread(target=_retire, args=ends, name="libvirt-retire", daemon=True).start()
+        self._connect, self._release = None, _nothing
+
+    def _open_soon(self) -> None:
+        """Start the thread that opens, or let it not wait for its next attempt; the lock is held."""
+        if self._opening:
+            self._hurry = True
+            self._changed.notify_all()
+        elif not self._closed:
+            self._opening, self._attempt_began = True, time.monotonic()
+            threading.Thread(target=self._open_until_done, name="libvirt-open", daemon=True).start()
+
+    def _open_until_done(self) -> None:
+        while True:
+            fresh, release, reason = self._attempt()
+            with self._changed:
+                self._attempts += 1
+                self._reason = reason
+                if fresh is not None:
+                    self._put_away()
+                    self._connect, self._release, self._doubted = fresh, release, False
+                if self._closed:
+                    self._put_away()
+                self._opening = fresh is None and not self._closed
+                self._changed.notify_all()
+                if not self._opening:
+                    return
+                self._hurry = False
+                self._changed.wait_for(lambda: self._hurry or self._closed, timeout=RETRY_S)
+                self._attempt_began = time.monotonic()
+
+    def _attempt(self) -> tuple[Any, Callable[[], None], str]:
+        """Return a fresh connection and what ends it, or None and why there is none."""
+        run_event_loop()
+        try:
+            fresh = libvirt.open(self._uri)
+            _keep_alive(fresh)
+            fresh.registerCloseCallback(lambda connect, _reason, _: self._lose(connect), None)
+            return fresh, self._prepare(fresh), ""
+        except libvirt.libvirtError as error:
+            return None, _nothing, str(error)
+
+
+def _keep_alive(connect: Any) -> None:
+    try:
+        connect.setKeepAlive(KEEPALIVE_S, KEEPALIVE_COUNT)
+    except libvirt.libvirtError as error:
+        if error.get_error_code() != libvirt.VIR_ERR_NO_SUPPORT:
+            raise
+
+
+def _nothing() -> None:
+    """Nothing is to be released."""
+
+
+def _retire(*ends: Callable[[], object]) -> None:
+    for end in ends:
+        try:
+            end()
+        except libvirt.libvirtError as error:
+            log.debug("libvirt.close_failed", error=str(error))
+
+
+@cache
+def run_event_loop() -> None:
+    """Run libvirt's event loop in a thread; it must be registered before the process's first connection."""
+    libvirt.registerErrorHandler(lambda _context, _error: None, None)
+    libvirt.virEventRegisterDefaultImpl()
+
+    def loop() -> None:
+        while True:
+            libvirt.virEventRunDefaultImpl()
+
+    threading.Thread(target=loop, name="libvirt-events", daemon=True).start()

@@ -1,0 +1,298 @@
+"""The driver of one libvirtd: one node, whose guests are domains with a folder each."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property, partial
+from typing import Any, TypeVar
+from uuid import UUID
+
+import libvirt
+
+from hypervisors.announcer import Announcer
+from hypervisors.driver import (
+    CallFailed,
+    Capability,
+    DriverError,
+    GuestEvent,
+    GuestFacts,
+    GuestNotFound,
+    GuestSpec,
+    HypervisorUnavailable,
+    NodeFacts,
+    PowerState,
+    StaleEpoch,
+)
+from hypervisors.libvirt import domainxml, errors, metadata, nodefacts, virtualization
+from hypervisors.libvirt.connection import Connection
+from hypervisors.libvirt.events import DomainEvents, power_state
+from hypervisors.libvirt.folders import GuestFolder, GuestFolders
+from hypervisors.libvirt.metadata import Marks
+from hypervisors.libvirt.timed import TimedCalls
+from hypervisors.libvirt.virtualization import Platform
+from hypervisors.registry import Options
+
+T = TypeVar("T")
+
+FILE_SLOTS = 8
+_OFF = frozenset({PowerState.SHUTDOWN, PowerState.CRASHED})
+_UNDEFINE = (
+    libvirt.VIR_DOMAIN_UNDEFINE_MANAGED_SAVE
+    | libvirt.VIR_DOMAIN_UNDEFINE_SNAPSHOTS_METADATA
+    | libvirt.VIR_DOMAIN_UNDEFINE_CHECKPOINTS_METADATA
+    | libvirt.VIR_DOMAIN_UNDEFINE_NVRAM
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """A domain as it was looked at."""
+
+    domain: Any
+    marks: Marks | None
+    power: PowerState
+
+
+class LibvirtDriver:
+    """Every libvirt call has a limit; each changes one thing, so that an overrun leaves at most one thing unknown."""
+
+    name = "libvirt"
+    capabilities = frozenset(
+        {
+            Capability.IMAGE_FILES,
+            Capability.TAP_DEVICES,
+            Capability.CONFIG_DRIVE,
+            Capability.CONSOLE_LOG,
+            Capability.EVENTS,
+        }
+    )
+
+    def __init__(self, options: Options) -> None:
+        self._options = options
+        self._node = options.host_name
+        self._limit_s = options.timeout_s
+        self._announcer = Announcer()
+        self._connection = Connection(
+            options.libvirt_uri,
+            limit_s=options.timeout_s,
+            prepare=DomainEvents(self._node, self._announcer).subscribe,
+        )
+        self._files = TimedCalls(FILE_SLOTS)
+        self._folders = GuestFolders(options.host_dir / "guests")
+        self._closed = False
+
+    def nodes(self) -> tuple[NodeFacts, ...]:
+        """Return the one node, named like the host."""
+        state_dir = self._options.host_dir
+        state_dir.mkdir(parents=True, exist_ok=True)
+        platform = self._platform
+        uuid = self._options.node_uuid(self._node)
+
+        def read(connect: Any) -> NodeFacts:
+            return nodefacts.read(connect, platform, name=self._node, uuid=uuid, state_dir=state_dir)
+
+        return (self._connection.call("read the node", read),)
+
+    def guests(self, node: str) -> tuple[GuestFacts, ...]:
+        """Return the domains that carry our metadata."""
+        self._check(node)
+        return self._connection.call("list guests", _list_guests)
+
+    def guest(self, node: str, uuid: UUID) -> GuestFacts | None:
+        """Return the guest, if there is such a domain."""
+        self._check(node)
+        return self._connection.call("look at the guest", lambda connect: _facts(connect, uuid))
+
+    def create_disks(self, node: str, spec: GuestSpec) -> None:
+        """Make the guest's folder and what is not yet whole in it."""
+        folder, _ = self._admit(node, spec.uuid, spec.epoch)
+        self._on_files("make disks", lambda: folder.make(spec, limit_s=self._limit_s))
+
+    def remove_disks(self, node: str, uuid: UUID, epoch: int) -> None:
+        """Remove the guest's folder; raises CallFailed while the guest runs."""
+        folder, seen = self._admit(node, uuid, epoch)
+        if seen and seen.power not in _OFF:
+            raise CallFailed(f"guest {uuid} is not off: its disks stay")
+        self._on_files("remove disks", folder.remove)
+
+    def start(self, node: str, spec: GuestSpec) -> None:
+        """Define the guest where its definition is another or none, and run it."""
+        folder, seen = self._admit(node, spec.uuid, spec.epoch)
+        xml, digest = domainxml.build(spec, self._platform, folder)
+        if seen is None or (seen.power in _OFF and (seen.marks is None or seen.marks.definition != digest)):
+            self._connection.call("define the guest", lambda connect: connect.defineXML(xml))
+        self._run(spec.uuid)
+
+    def power_on(self, node: str, uuid: UUID, epoch: int) -> None:
+        """Run the guest; raises GuestNotFound."""
+        self._present(node, uuid, epoch)
+        self._run(uuid)
+
+    def request_shutdown(self, node: str, uuid: UUID, epoch: int) -> None:
+        """Press the guest's power button; raises GuestNotFound."""
+        seen = self._present(node, uuid, epoch)
+        if seen.power not in _OFF:
+            self._unless_off(
+                "press the power button",
+                seen,
+                lambda: seen.domain.shutdownFlags(libvirt.VIR_DOMAIN_SHUTDOWN_ACPI_POWER_BTN),
+            )
+
+    def power_off(self, node: str, uuid: UUID, epoch: int) -> None:
+        """Switch the guest off; raises GuestNotFound."""
+        self._switch_off(self._present(node, uuid, epoch))
+
+    def reboot(self, node: str, uuid: UUID, epoch: int) -> None:
+        """Reset the guest; raises GuestNotFound."""
+        seen = self._present(node, uuid, epoch)
+        if seen.power not in _OFF:
+            self._unless_off("reset the guest", seen, lambda: seen.domain.reset(0))
+        self._run(uuid)
+
+    def destroy(self, node: str, uuid: UUID, epoch: int) -> None:
+        """Switch off and undefine the guest, if it is there."""
+        _, seen = self._admit(node, uuid, epoch)
+        if seen is None:
+            return
+        self._switch_off(seen)
+        self._connection.call(
+            "undefine the guest", lambda _: _if_there(lambda: seen.domain.undefineFlags(_UNDEFINE))
+        )
+
+    def raise_epoch(self, node: str, uuid: UUID, epoch: int) -> None:
+        """Write a higher epoch on guest and folder, as far as they are there."""
+        self._admit(node, uuid, epoch)
+
+    def console_output(self, node: str, uuid: UUID, max_bytes: int) -> bytes:
+        """Return the end of the guest's console log."""
+        self._check(node)
+        return self._on_files("read the console", lambda: self._folders.of(uuid).console_end(max_bytes))
+
+    def disk_folders(self, node: str) -> tuple[UUID, ...]:
+        """Return the uuids of which there is a folder."""
+        self._check(node)
+        return self._on_files("list folders", self._folders.uuids)
+
+    def listen(self, callback: Callable[[GuestEvent], None]) -> None:
+        """Follow the domains' events, now and whenever libvirtd comes back."""
+        self._announcer.listen(callback)
+        self._connection.wake()
+
+    def close(self) -> None:
+        """End the connection and the thread that tells events."""
+        self._closed = True
+        self._connection.close()
+        self._announcer.close()
+
+    @cached_property
+    def _platform(self) -> Platform:
+        virt_type = self._options.virt_type
+        return self._connection.call(
+            "probe for KVM", lambda connect: virtualization.choose(connect, virt_type)
+        )
+
+    def _check(self, node: str) -> None:
+        if node != self._node:
+            raise DriverError(f"host {self._node} has no node {node}")
+        if self._closed:
+            raise HypervisorUnavailable(f"the driver of host {self._node} is closed")
+
+    def _admit(self, node: str, uuid: UUID, epoch: int) -> tuple[GuestFolder, Seen | None]:
+        """Look at guest and folder, refuse an epoch lower than theirs, and write a higher one on both."""
+        self._check(node)
+        folder = self._folders.of(uuid)
+        noted = self._on_files("read the epoch", folder.epoch)
+        seen = self._connection.call("look at the guest", lambda connect: _look(connect, uuid))
+        marked = seen.marks.epoch if seen and seen.marks else None
+        highest = max(marked or 0, noted or 0)
+        if highest > epoch:
+            raise StaleEpoch(f"guest {uuid} is at epoch {highest}: {epoch} may not act on it")
+        if noted is None or noted < epoch:
+            self._on_files("note the epoch", lambda: folder.write_epoch(epoch))
+        if seen and (marked is None or marked < epoch):
+            self._connection.call("mark the guest", lambda _: metadata.write_epoch(seen.domain, epoch))
+        return folder, seen
+
+    def _present(self, node: str, uuid: UUID, epoch: int) -> Seen:
+        _, seen = self._admit(node, uuid, epoch)
+        if seen is None:
+            raise GuestNotFound(f"node {node} has no guest {uuid}")
+        return seen
+
+    def _run(self, uuid: UUID) -> None:
+        """Run a defined guest: create it where it is off, resume it where it is paused."""
+
+        def run(connect: Any) -> None:
+            domain = connect.lookupByUUID(uuid.bytes)
+            match _power(domain):
+                case PowerState.PAUSED:
+                    domain.resume()
+                case PowerState.SHUTDOWN | PowerState.CRASHED:
+                    domain.create()
+
+        self._connection.call("run the guest", run)
+
+    def _switch_off(self, seen: Seen) -> None:
+        if seen.power not in _OFF:
+            self._unless_off("switch the guest off", seen, seen.domain.destroy)
+
+    def _unless_off(self, what: str, seen: Seen, act: Callable[[], object]) -> None:
+        """Act on a guest that ran a moment ago; that it went off by itself is no error."""
+
+        def guarded(_: Any) -> None:
+            try:
+                act()
+            except libvirt.libvirtError:
+                if _if_there(lambda: _power(seen.domain)) not in (None, *_OFF):
+                    raise
+
+        self._connection.call(what, guarded)
+
+    def _on_files(self, what: str, work: Callable[[], T]) -> T:
+        """Work on files, which may be on a file system that hangs; raises CallFailed for what the system refuses."""
+        try:
+            return self._files.run(what, work, self._limit_s)
+        except OSError as error:
+            raise CallFailed(f"{what}: {error}", retryable=True) from error
+
+
+def _look(connect: Any, uuid: UUID) -> Seen | None:
+    """Return the domain with its marks and state, or None where there is none."""
+    try:
+        domain = connect.lookupByUUID(uuid.bytes)
+        return Seen(domain, metadata.read(domain), _power(domain))
+    except libvirt.libvirtError as error:
+        if errors.is_missing(error):
+            return None
+        raise
+
+
+def _facts(connect: Any, uuid: UUID) -> GuestFacts | None:
+    seen = _look(connect, uuid)
+    if seen is None:
+        return None
+    return GuestFacts(uuid, seen.domain.name(), seen.power, seen.marks.epoch if seen.marks else None)
+
+
+def _list_guests(connect: Any) -> tuple[GuestFacts, ...]:
+    """Ask for all states at once, then for each guest's metadata (0.1 ms each)."""
+    guests: list[GuestFacts] = []
+    for domain, stats in connect.getAllDomainStats(libvirt.VIR_DOMAIN_STATS_STATE):
+        marks = _if_there(partial(metadata.read, domain))
+        if marks is not None:
+            state = power_state(stats["state.state"])
+            guests.append(GuestFacts(UUID(bytes=domain.UUID()), domain.name(), state, marks.epoch))
+    return tuple(guests)
+
+
+def _power(domain: Any) -> PowerState:
+    return power_state(domain.state()[0])
+
+
+def _if_there(act: Callable[[], T]) -> T | None:
+    """Return act's result, or None where the domain has gone meanwhile."""
+    try:
+        return act()
+    except libvirt.libvirtError as error:
+        if errors.is_missing(error):
+            return None
+        raise

@@ -1,0 +1,68 @@
+"""Domain events of a connection, as the power changes they are."""
+
+from collections.abc import Callable
+from typing import Any, Final
+from uuid import UUID
+
+import libvirt
+
+from hypervisors.announcer import Announcer
+from hypervisors.driver import GuestEvent, PowerState
+
+_STATES: Final = {
+    libvirt.VIR_DOMAIN_NOSTATE: PowerState.NOSTATE,
+    libvirt.VIR_DOMAIN_RUNNING: PowerState.RUNNING,
+    libvirt.VIR_DOMAIN_BLOCKED: PowerState.RUNNING,
+    libvirt.VIR_DOMAIN_PAUSED: PowerState.PAUSED,
+    libvirt.VIR_DOMAIN_SHUTDOWN: PowerState.RUNNING,  # it is shutting down, but runs
+    libvirt.VIR_DOMAIN_SHUTOFF: PowerState.SHUTDOWN,
+    libvirt.VIR_DOMAIN_CRASHED: PowerState.CRASHED,
+    libvirt.VIR_DOMAIN_PMSUSPENDED: PowerState.SUSPENDED,
+}
+_EVENTS: Final = {
+    libvirt.VIR_DOMAIN_EVENT_STARTED: PowerState.RUNNING,
+    libvirt.VIR_DOMAIN_EVENT_RESUMED: PowerState.RUNNING,
+    libvirt.VIR_DOMAIN_EVENT_SUSPENDED: PowerState.PAUSED,
+    libvirt.VIR_DOMAIN_EVENT_STOPPED: PowerState.SHUTDOWN,
+    libvirt.VIR_DOMAIN_EVENT_PMSUSPENDED: PowerState.SUSPENDED,
+    libvirt.VIR_DOMAIN_EVENT_CRASHED: PowerState.CRASHED,
+}
+
+
+def power_state(state: int) -> PowerState:
+    """Return the power state of a virDomainState."""
+    return _STATES.get(state, PowerState.NOSTATE)
+
+
+class DomainEvents:
+    """Announces the power changes of one node, whichever connection is the newest."""
+
+    def __init__(self, node: str, announcer: Announcer) -> None:
+        self._node = node
+        self._announcer = announcer
+        self._generation = 0
+
+    def subscribe(self, connect: Any) -> Callable[[], None]:
+        """Follow a fresh connection, and tell every guest's state: changes may have been missed.
+
+        Returns what ends it.
+        """
+        self._generation += 1
+        registered = connect.domainEventRegisterAny(
+            None, libvirt.VIR_DOMAIN_EVENT_ID_LIFECYCLE, self._on_lifecycle, self._generation
+        )
+        if self._announcer.heard:
+            for domain, stats in connect.getAllDomainStats(libvirt.VIR_DOMAIN_STATS_STATE):
+                self._announce(domain, power_state(stats["state.state"]))
+        return lambda: connect.domainEventDeregisterAny(registered)
+
+    def _on_lifecycle(self, _connect: Any, domain: Any, event: int, detail: int, generation: int) -> None:
+        if generation != self._generation or event not in _EVENTS:
+            return
+        state = _EVENTS[event]
+        if event == libvirt.VIR_DOMAIN_EVENT_STOPPED and detail == libvirt.VIR_DOMAIN_EVENT_STOPPED_CRASHED:
+            state = PowerState.CRASHED
+        self._announce(domain, state)
+
+    def _announce(self, domain: Any, state: PowerState) -> None:
+        self._announcer.announce(GuestEvent(self._node, UUID(bytes=domain.UUID()), state))

@@ -1,0 +1,68 @@
+"""Our element in a domain's metadata: whose guest it is, its epoch, and of which definition it was made."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import libvirt
+from lxml import etree
+
+NAMESPACE = "urn:computecloud:guest:1"
+PREFIX = "computecloud"
+_GUEST = f"{{{NAMESPACE}}}guest"
+
+
+@dataclass(frozen=True, slots=True)
+class Marks:
+    """What we have written on a domain; definition is the digest of the XML it was defined from."""
+
+    epoch: int
+    definition: str
+
+
+def element(epoch: int, definition: str, *, project_id: str = "", display_name: str = "") -> etree._Element:
+    """Return the element that a domain's <metadata> is to hold."""
+    guest = etree.Element(_GUEST, nsmap={PREFIX: NAMESPACE})
+    guest.set("epoch", str(epoch))
+    guest.set("definition", definition)
+    for name, text in (("project", project_id), ("name", display_name)):
+        etree.SubElement(guest, f"{{{NAMESPACE}}}{name}").text = text
+    return guest
+
+
+def read(domain: Any) -> Marks | None:
+    """Return our marks of a domain, or None where it has none that we can read."""
+    xml = _text(domain)
+    return None if xml is None else parse(xml)
+
+
+def parse(xml: str) -> Marks | None:
+    """Return the marks in our element, or None where it holds no epoch."""
+    guest = etree.fromstring(xml)
+    epoch = guest.get("epoch", "")
+    return Marks(int(epoch), guest.get("definition", "")) if epoch.isascii() and epoch.isdecimal() else None
+
+
+def write_epoch(domain: Any, epoch: int) -> None:
+    """Write the epoch into the definition of a domain, and into the running one."""
+    xml = _text(domain)
+    guest = element(epoch, "") if xml is None else etree.fromstring(xml)
+    guest.set("epoch", str(epoch))
+    flags = libvirt.VIR_DOMAIN_AFFECT_CONFIG
+    if domain.isActive():
+        flags |= libvirt.VIR_DOMAIN_AFFECT_LIVE
+    domain.setMetadata(
+        libvirt.VIR_DOMAIN_METADATA_ELEMENT,
+        etree.tostring(guest, encoding="unicode"),
+        PREFIX,
+        NAMESPACE,
+        flags,
+    )
+
+
+def _text(domain: Any) -> str | None:
+    try:
+        return str(domain.metadata(libvirt.VIR_DOMAIN_METADATA_ELEMENT, NAMESPACE, 0))
+    except libvirt.libvirtError as error:
+        if error.get_error_code() == libvirt.VIR_ERR_NO_DOMAIN_METADATA:
+            return None
+        raise
