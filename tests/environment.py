@@ -1,0 +1,23 @@
+"""The environment of every test, set before Django reads it: a state folder of its own, the fake driver, no broker.
+
+A plugin of pytest (`-p tests.environment` in pyproject.toml), because pytest-django loads the settings before any conftest.
+"""
+
+import atexit
+import os
+import shutil
+import tempfile
+
+_state = tempfile.mkdtemp(prefix="computecloud-test-")
+atexit.register(shutil.rmtree, _state, ignore_errors=True)
+
+for _name, _value in {
+    "STATE_DIR": _state,
+    "SECRET_KEY": "only for tests, and long enough for every signature that is made with it",
+    "DRIVER": "fake",
+    "BROKER_URL": "memory://",
+    "HOST_NAME": "testhost",
+    "FAKE_NODES": "4",
+    "LOG_LEVEL": "error",
+}.items():
+    os.environ.setdefault(f"COMPUTECLOUD_{_name}", _value)

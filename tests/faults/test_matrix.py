@@ -1,0 +1,135 @@
+"""Every registered workflow under every fault at every step: the matrix is made from the registry itself."""
+
+import pytest
+
+from tests.faults.world import World, counts
+from workers import workflow
+from workers.testing import Drive, Fault, crash, failure, matrix
+
+KINDS = ("create", "delete", "start", "stop", "reboot", "reboot_hard")  # reboot has two forms
+CASES = [case for case in matrix() if not case[0].startswith("toy")]
+ENDS = {"create": "ACTIVE", "start": "ACTIVE", "stop": "SHUTOFF", "reboot": "ACTIVE", "reboot_hard": "ACTIVE"}
+
+
+def forms() -> list[tuple[str, str, str]]:
+    """Give each case the kinds of request that reach its point: a hard reboot resets, a soft one asks."""
+    listed = []
+    for kind, fault, point in CASES:
+        if kind != "reboot":
+            listed.append((kind, fault, point))
+            continue
+        if ".reset." not in point:
+            listed.append(("reboot", fault, point))
+        if ".reset." in point or not point:
+            listed.append(("reboot_hard", fault, point))
+    return listed
+
+
+def begin(world: World, kind: str):
+    """Accept an operation of this kind; returns its server, the operation, and what stood before it."""
+    if kind == "create":
+        before = counts()
+        return *world.boot(), before
+    instance = world.active()
+    if kind == "start":
+        assert Drive(world.accept("stop", instance).id).run().state == "succeeded"
+    before = counts()
+    return instance, world.accept(kind, instance), before
+
+
+def check_end(kind: str, instance, operation, before) -> None:
+    """Whatever happened: the server's state is true, and nothing is there that should not be."""
+    instance.refresh_from_db()
+    after = counts()
+    assert instance.task_state is None
+    assert after["locks"] == after["secrets"] == after["leases"] == after["active"] == 0
+    if kind == "create" and operation.state == "failed":
+        assert instance.vm_state == "error"
+        assert instance.fault["message"]
+        held = {"charges", "charged", "subjects"}  # an ERROR server counts against the quota until it is deleted
+        assert {name: after[name] for name in after if name not in held} == {
+            name: before[name] for name in after if name not in held
+        }
+    elif kind == "create":
+        assert instance.vm_state == "active"
+        assert [after[name] - before[name] for name in ("guests", "disks", "ports", "allocations", "charges")] == [1, 1, 1, 3, 1]
+    elif kind == "delete":
+        assert instance.vm_state == "deleted"
+        assert all(after[name] == 0 for name in ("guests", "disks", "ports", "allocations", "claimed", "charges"))
+        assert after["footprints"] == after["subjects"] == 0
+    else:
+        assert after["guests"] == after["charges"] == 1
+        assert after["footprints"] == before["footprints"]
+
+
+def aimed(fault: str, point: str) -> list[Fault]:
+    kind = point.split(".", 1)[0]
+    if fault == "crash":
+        return [crash(point)]
+    if fault in ("retryable", "permanent"):
+        return [failure(point, retryable=fault == "retryable")]
+    step = point.split(".")[1].removeprefix("undo-")
+    last = [one for one in workflow.get(kind).steps if one.when is None or one.name != "reset"][-1].name
+    trigger = failure(f"{kind}.{last}.done", retryable=False)
+    if step == last or kind == "create":
+        trigger = failure(f"{kind}.{last}.done", retryable=False)
+    second = crash(point) if fault == "crash in undo" else failure(point, retryable=True)
+    return [trigger, second] if fault != "every link twice" else []
+
+
+@pytest.mark.parametrize(("kind", "fault", "point"), forms(), ids=lambda value: value or "all")
+def test_a_fault_leaves_nothing_behind_and_the_state_true(world: World, kind: str, fault: str, point: str):
+    instance, operation, before = begin(world, kind)
+    faults = aimed(fault, point) if point else []
+    ended = Drive(operation.id, faults, twice=fault == "every link twice").run()
+    assert [one.point for one in faults if not one.fired] == []
+    if fault in ("crash", "retryable", "every link twice") or kind == "delete":
+        assert ended.state == "succeeded", ended.error
+    elif fault == "permanent":
+        assert ended.state in ("failed", "succeeded")
+    check_end(kind, instance, ended, before)
+
+
+@pytest.mark.parametrize("point", [point for kind, fault, point in CASES if kind == "create" and fault == "crash"])
+def test_a_delete_at_any_point_of_a_boot_leaves_nothing(world: World, point: str):
+    before = counts()
+    instance, operation = world.boot()
+    removal = []
+
+    def delete_now(reached: str) -> None:
+        if reached == point and not removal:
+            removal.append(world.accept("delete", instance))
+
+    from workers import probes
+
+    with probes.installed(delete_now):
+        Drive(operation.id).run()
+    assert removal
+    assert Drive(removal[0].id).run().state == "succeeded"
+    check_end("delete", instance, removal[0], before)
+
+
+def test_a_boot_that_fails_on_one_node_is_placed_on_another(world: World):
+    from workers.driver import driver
+
+    if len(driver().nodes()) < 2:
+        pytest.skip("the fake host has one node")
+    instance, operation = world.boot()
+    ended = Drive(operation.id, [failure("create.start.taken", retryable=False)]).run()
+    assert (ended.state, ended.round) == ("succeeded", 2)
+
+
+def test_a_flavor_too_big_for_every_host_is_an_error_that_says_why(world: World):
+    world.flavor.ram = 10**9
+    world.flavor.save()
+    instance, operation = world.boot()
+    assert Drive(operation.id).run().state == "failed"
+    instance.refresh_from_db()
+    assert (instance.vm_state, instance.host) == ("error", None)
+    assert instance.fault["code"] == 500
+    assert "1 without enough free processors, memory or disk" in instance.fault["message"]
+    assert counts()["allocations"] == 0
+
+
+def test_every_workflow_has_a_form_in_this_matrix():
+    assert {kind for kind in workflow.registered() if not kind.startswith("toy")} <= set(KINDS)
