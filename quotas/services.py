@@ -1,6 +1,6 @@
 """Charging and releasing: conditional updates, so that no race takes more than the limit or releases twice."""
 
-from collections.abc import Mapping
+from dataclasses import dataclass
 from uuid import UUID
 
 from django.db.models import F, Q, QuerySet
@@ -12,16 +12,41 @@ RESOURCES = ("instances", "cores", "ram_mib")
 _NOVA_NAMES = {"instances": "instances", "cores": "cores", "ram_mib": "ram"}
 
 
-def charge(project_id: str, consumer_id: UUID, amounts: Mapping[str, int]) -> None:
-    """Charge the project for one consumer; call it in the transaction that creates the consumer.
+@dataclass(frozen=True, slots=True)
+class Demand:
+    """What a consumer takes; ram_mib in MiB."""
 
-    amounts: by the names in RESOURCES. Raises QuotaExceeded in Nova's words.
+    instances: int
+    cores: int
+    ram_mib: int
+
+    def times(self, count: int) -> "Demand":
+        """Return what `count` such consumers take."""
+        return Demand(self.instances * count, self.cores * count, self.ram_mib * count)
+
+
+def charge(project_id: str, consumers: list[UUID], each: Demand) -> None:
+    """Charge the project for these consumers, all or none; call it in the transaction that creates them.
+
+    Raises QuotaExceeded in Nova's words.
     """
-    if not _with_room(project_id, amounts).update(**_plus(amounts)):
+    total = each.times(len(consumers))
+    if not _with_room(project_id, total).update(**_plus(total)):
         ProjectUsage.objects.get_or_create(project_id=project_id)
-        if not _with_room(project_id, amounts).update(**_plus(amounts)):
-            raise _exceeded(project_id, amounts)
-    Charge(consumer_id=consumer_id, project_id=project_id, **amounts).save(force_insert=True)
+        if not _with_room(project_id, total).update(**_plus(total)):
+            raise _exceeded(project_id, total)
+    Charge.objects.bulk_create(
+        [
+            Charge(
+                consumer_id=consumer,
+                project_id=project_id,
+                instances=each.instances,
+                cores=each.cores,
+                ram_mib=each.ram_mib,
+            )
+            for consumer in consumers
+        ]
+    )
 
 
 def release(consumer_id: UUID) -> bool:
@@ -51,28 +76,28 @@ def usage(project_id: str) -> ProjectUsage:
     return ProjectUsage.objects.filter(project_id=project_id).first() or ProjectUsage(project_id=project_id)
 
 
-def _plus(amounts: Mapping[str, int]) -> dict[str, object]:
-    return {name: F(name) + amounts[name] for name in RESOURCES}
+def _plus(demand: Demand) -> dict[str, object]:
+    return {name: F(name) + getattr(demand, name) for name in RESOURCES}
 
 
-def _with_room(project_id: str, amounts: Mapping[str, int]) -> QuerySet[ProjectUsage]:
+def _with_room(project_id: str, demand: Demand) -> QuerySet[ProjectUsage]:
     rows = ProjectUsage.objects.filter(project_id=project_id)
     for name in RESOURCES:
         limit = f"{name}_limit"
-        rows = rows.filter(Q(**{limit: UNLIMITED}) | Q(**{f"{limit}__gte": F(name) + amounts[name]}))
+        rows = rows.filter(Q(**{limit: UNLIMITED}) | Q(**{f"{limit}__gte": F(name) + getattr(demand, name)}))
     return rows
 
 
-def _exceeded(project_id: str, amounts: Mapping[str, int]) -> QuotaExceeded:
+def _exceeded(project_id: str, demand: Demand) -> QuotaExceeded:
     now = usage(project_id)
     over = [
         name
         for name in RESOURCES
         if getattr(now, f"{name}_limit") != UNLIMITED
-        and getattr(now, name) + amounts[name] > getattr(now, f"{name}_limit")
+        and getattr(now, name) + getattr(demand, name) > getattr(now, f"{name}_limit")
     ]
     names = ", ".join(_NOVA_NAMES[name] for name in over)
-    asked = ", ".join(str(amounts[name]) for name in over)
+    asked = ", ".join(str(getattr(demand, name)) for name in over)
     used = ", ".join(str(getattr(now, name)) for name in over)
     limits = ", ".join(str(getattr(now, f"{name}_limit")) for name in over)
     return QuotaExceeded(
