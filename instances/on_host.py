@@ -42,7 +42,7 @@ def clean_up(host: Host) -> None:
             for node in driver().nodes():
                 driver().destroy(node.name, subject_id, LAST_EPOCH)
                 driver().remove_disks(node.name, subject_id, LAST_EPOCH)
-            wiring.disconnect(networking.services.facts(subject_id))
+            wiring.disconnect(networking.services.facts_of(subject_id))
         except DriverError as error:
             log.warning("cleanup.failed", subject_id=str(subject_id), error=error.message)
             continue

@@ -11,6 +11,7 @@ from hypervisors.driver import Capability, PowerState
 from instances import addresses, guests, transitions
 from instances.states import TaskState
 from networking import wiring
+from networking.facts import PlannedNic
 from scheduling import claims, place
 from scheduling.models import DISK_GB, MEMORY_MB, VCPU
 from scheduling.request import PlaceRequest
@@ -54,19 +55,21 @@ def release_node(ctx: Context) -> None:
 
 def wire_ports(ctx: Context) -> dict[str, Any]:
     """Give the server its ports and connect them on this host."""
-    facts = networking.services.bind(ctx.subject_id, ctx.project_id, str(ctx.host), ctx.params["nics"])
+    planned = [PlannedNic(**nic) for nic in ctx.params["nics"]]
+    facts = networking.services.bind(ctx.subject_id, ctx.project_id, str(ctx.host), planned)
     wiring.connect(facts)
     return {"ports": [guests.port_to_json(port) for port in facts]}
 
 
 def write_addresses(ctx: Context, result: dict[str, Any]) -> None:
-    """Show the ports' addresses in the server."""
+    """Show the ports' addresses in the server; the ports are ACTIVE."""
+    networking.services.mark_wired(ctx.subject_id)
     transitions.note(ctx.subject_id, addresses=addresses.of_ports(result["ports"]))
 
 
 def unwire_ports(ctx: Context) -> None:
     """Disconnect the ports from this host, and delete those that were made for the server."""
-    wiring.disconnect(networking.services.facts(ctx.subject_id))
+    wiring.disconnect(networking.services.facts_of(ctx.subject_id))
     networking.services.unbind(ctx.subject_id)
 
 

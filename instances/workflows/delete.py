@@ -18,7 +18,7 @@ def clear_host(ctx: Context) -> None:
     if node:
         driver().destroy(node, ctx.subject_id, ctx.epoch)
         driver().remove_disks(node, ctx.subject_id, ctx.epoch)
-    wiring.disconnect(networking.services.facts(ctx.subject_id))
+    wiring.disconnect(networking.services.facts_of(ctx.subject_id))
 
 
 def forget_footprints(ctx: Context, _: dict[str, Any]) -> None:

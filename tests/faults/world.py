@@ -2,7 +2,7 @@
 
 import uuid
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -47,7 +47,6 @@ class World:
     flavor: Flavor
     image: Image
     network_id: uuid.UUID
-    counts_before: Counter[str] = field(default_factory=Counter)
 
     def boot(self, **wishes: Any) -> tuple[Instance, Operation]:
         """Accept a server on the public network; its operation waits to be driven."""
@@ -110,8 +109,8 @@ def counts() -> Counter[str]:
     return Counter(
         guests=sum(len(driver().guests(node)) for node in nodes),
         disks=sum(len(driver().disk_folders(node)) for node in nodes),
-        ports=Port.objects.exclude(device_id="").count(),
-        addresses=PortAddress.objects.count(),
+        ports=Port.objects.exclude(instance_id=None).count(),
+        addresses=PortAddress.objects.exclude(port__instance_id=None).count(),
         allocations=Allocation.objects.count(),
         claimed=sum(Inventory.objects.values_list("used", flat=True)),
         charges=Charge.objects.count(),
