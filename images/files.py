@@ -101,6 +101,11 @@ def is_uuid(name: str) -> bool:
         return False
 
 
+def is_being_written(final: Path) -> bool:
+    """Tell whether somebody who is alive holds the unfinished form of final, or just published it."""
+    return _is_held(part_of(final)) or _is_held(final)
+
+
 def sweep(folder: Path) -> int:
     """Remove the unfinished files that dead processes left in folder; returns how many."""
     swept = 0
@@ -143,10 +148,10 @@ def _locked(final: Path, *, wait: bool) -> int:
         os.close(descriptor)
 
 
-def _is_held(final: Path) -> bool:
-    """Tell whether the one who published final has not let go of it."""
+def _is_held(path: Path) -> bool:
+    """Tell whether somebody who writes this file has not let go of it."""
     try:
-        descriptor = os.open(final, os.O_RDONLY | os.O_CLOEXEC)
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     except FileNotFoundError:
         return False
     try:

@@ -10,7 +10,7 @@ from uuid import UUID
 
 from django.db.models import BigIntegerField, CharField, F, Q, QuerySet, Value
 from django.db.models.expressions import Combinable
-from django.db.models.fields.json import KeyTextTransform
+from django.db.models.fields.json import KeyTransform
 from django.db.models.functions import Coalesce
 
 from computecloud.wire.errors import Forbidden, InvalidInput, NotFound
@@ -127,7 +127,7 @@ def find(caller: Caller, wanted: Wanted) -> QuerySet[Image]:
         found = found.filter(tags__value=tag)
     for index, (key, text) in enumerate(wanted.properties.items()):
         name = f"property_{index}"
-        found = found.alias(**{name: KeyTextTransform(key, "properties")}).filter(**{name: text})
+        found = found.alias(**{name: KeyTransform(key, "properties")}).filter(**{name: text})
     if not wanted.foreign_community and not caller.is_admin:
         found = found.filter(~Q(visibility=Visibility.COMMUNITY) | Q(project_id=caller.project_id))
     return _narrow(found, wanted)

@@ -61,9 +61,7 @@ def receive(part: files.Part, body: Readable, *, announced_bytes: int | None, ma
         if part.bytes_written > max_bytes:
             raise TooLarge(f"The image has more than the {max_bytes} bytes that are accepted.")
     if announced_bytes is not None and part.bytes_written != announced_bytes:
-        raise CutShort(
-            f"{part.bytes_written} of the {announced_bytes} announced bytes came; upload again."
-        )
+        raise CutShort(f"{part.bytes_written} of the {announced_bytes} announced bytes came; upload again.")
     part.settle()
     return Received(part.bytes_written, md5.hexdigest(), sha512.hexdigest())
 

@@ -1,6 +1,7 @@
 """What changes images, and what the other rooms ask of this one."""
 
 from images.services.booting import ImageFacts, bootable
+from images.services.members import answer, offer, withdraw
 from images.services.records import (
     Attributes,
     add_tag,
@@ -18,14 +19,17 @@ __all__ = [
     "Download",
     "ImageFacts",
     "add_tag",
+    "answer",
     "bootable",
     "create",
     "deactivate",
     "delete",
     "download",
     "edit",
+    "offer",
     "reactivate",
     "release_dead_upload",
     "remove_tag",
     "upload",
+    "withdraw",
 ]

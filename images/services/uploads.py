@@ -87,14 +87,14 @@ def _begin(image_id: UUID) -> None:
 
 
 def _fill(image_id: UUID, part: files.Part, body: store.Readable, announced_bytes: int | None) -> None:
-    disk_format = Image.objects.values_list("disk_format", flat=True).get(id=image_id)
+    disk_format = DiskFormat(Image.objects.get(id=image_id).disk_format or "")
     _let_go_of_the_database()
     done = False
     try:
         received = store.receive(
             part, body, announced_bytes=announced_bytes, max_bytes=CONFIG.image_max_gib << 30
         )
-        virtual = inspect(part.path, DiskFormat(disk_format))
+        virtual = inspect(part.path, disk_format)
         part.publish()
         move(Action.FINISH_UPLOAD, image_id, now=timezone.now(), **_facts(received, virtual))
         done = True

@@ -194,7 +194,7 @@ def test_processes_wait_for_each_other_and_a_killed_one_is_replaced(tmp_path: Pa
     assert waiting.poll() is None
     killed.send_signal(signal.SIGKILL)
     killed.wait()
-    assert waiting.communicate(timeout=20)[0] == "half\ndone\n"
+    assert waiting.communicate(timeout=20)[0].endswith("done\n")
     assert (tmp_path / str(image_id)).read_bytes() == b"x" * (4 * MIB)
     assert names(tmp_path) == [str(image_id)]
     Cache(tmp_path, Shelf()).fetch(other)

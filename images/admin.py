@@ -1,0 +1,53 @@
+"""Images in the operators' pages: read only, because records and bytes change together through the API alone."""
+
+from typing import Any
+
+from django.contrib import admin
+from django.http import HttpRequest
+from django.template.defaultfilters import filesizeformat
+
+from images.models import Image, ImageMember, ImageTag
+
+
+class ReadOnlyRows:
+    """Rows that are read here and changed elsewhere."""
+
+    def has_add_permission(self, _request: HttpRequest, _parent: Any = None) -> bool:
+        """Nobody adds one here."""
+        return False
+
+    def has_change_permission(self, _request: HttpRequest, _row: Any = None) -> bool:
+        """Nobody changes one here."""
+        return False
+
+    def has_delete_permission(self, _request: HttpRequest, _row: Any = None) -> bool:
+        """Nobody deletes one here."""
+        return False
+
+
+class TagInline(ReadOnlyRows, admin.TabularInline[ImageTag, Image]):
+    """An image's tags."""
+
+    model = ImageTag
+
+
+class MemberInline(ReadOnlyRows, admin.TabularInline[ImageMember, Image]):
+    """Whom an image is shared with."""
+
+    model = ImageMember
+
+
+@admin.register(Image)
+class ImageAdmin(ReadOnlyRows, admin.ModelAdmin[Image]):
+    """Images of all projects, deleted ones too."""
+
+    list_display = ["name", "id", "status", "visibility", "disk_format", "size", "project_id", "created_at"]
+    list_filter = ["status", "visibility", "disk_format", "protected", "hidden", "created_at"]
+    search_fields = ["id", "name", "project_id", "checksum_md5", "checksum_sha512", "tags__value"]
+    date_hierarchy = "created_at"
+    inlines = [TagInline, MemberInline]
+
+    @admin.display(description="size", ordering="size_bytes")
+    def size(self, image: Image) -> str:
+        """Return the size in words; a dash while there are no bytes."""
+        return "-" if image.size_bytes is None else filesizeformat(image.size_bytes)

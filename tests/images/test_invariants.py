@@ -1,0 +1,151 @@
+"""Each kind of leftover is named by doctor's checks, and mended where nothing is lost by it."""
+
+import io
+from collections.abc import Iterator
+from pathlib import Path
+from uuid import UUID, uuid4
+
+import pytest
+from django.contrib.admin.sites import site
+from django.core.management import call_command
+from django.test import RequestFactory
+
+from identity.caller import Caller
+from images import cache, invariants, services, store
+from images.models import Image
+from images.services import Attributes
+from images.states import DiskFormat, Status
+from workers.invariants import Violation, registered
+
+pytestmark = pytest.mark.django_db
+
+RAW = Attributes(name="raw", disk_format=DiskFormat.RAW, container_format="bare")
+CHECKS = (
+    invariants.bytes_without_image,
+    invariants.image_without_bytes,
+    invariants.dead_upload,
+    invariants.cached_without_image,
+    invariants.unfinished_in_cache,
+)
+
+
+@pytest.fixture
+def in_use(monkeypatch: pytest.MonkeyPatch) -> set[UUID]:
+    """The images that guests of every host need, as another room would say."""
+    needed: set[UUID] = set()
+    monkeypatch.setattr(invariants, "_in_use", [lambda _host: needed])
+    return needed
+
+
+@pytest.fixture
+def whole(state: Path, alice: Caller, in_use: set[UUID]) -> UUID:
+    """An active image that is cached, and nothing wrong."""
+    image = services.create(RAW, caller=alice)
+    services.upload(image.id, io.BytesIO(b"x"), announced_bytes=None, caller=alice)
+    cache.fetch(image.id)
+    assert found() == {}
+    return image.id
+
+
+def found() -> dict[str, list[Violation]]:
+    return {check.__name__: violations for check in CHECKS if (violations := list(check()))}
+
+
+def only(check: str) -> Violation:
+    """Return the one violation that there is, which this check found."""
+    violations = found()
+    assert set(violations) == {check}
+    assert len(violations[check]) == 1
+    return violations[check][0]
+
+
+def test_every_check_is_registered() -> None:
+    assert set(CHECKS) <= set(registered().values())
+
+
+def test_bytes_of_an_unknown_image_are_named_and_removed(whole: UUID) -> None:
+    stranger = uuid4()
+    store.path(stranger).write_bytes(b"left over")
+    assert str(stranger) in only("bytes_without_image").what
+    assert invariants.mend() == 1
+    assert found() == {}
+    assert store.stored() == {whole}
+
+
+def test_bytes_of_a_deleted_and_of_a_queued_image_are_named_and_removed(whole: UUID, alice: Caller) -> None:
+    queued, deleted = services.create(RAW, caller=alice), services.create(RAW, caller=alice)
+    services.delete(deleted.id, caller=alice)
+    for image in (queued, deleted):
+        store.path(image.id).write_bytes(b"left over")
+    assert len(found()["bytes_without_image"]) == 2
+    assert invariants.mend() == 2
+    assert found() == {}
+
+
+def test_an_image_whose_bytes_are_gone_or_cut_is_named_and_never_mended_away(whole: UUID) -> None:
+    path = store.path(whole)
+    path.chmod(0o600)
+    path.write_bytes(b"")
+    assert "no bytes in the store, not 1" in only("image_without_bytes").what
+    path.unlink()
+    assert str(whole) in only("image_without_bytes").mend
+    assert invariants.mend() == 0
+    assert Image.objects.get(id=whole).status == Status.ACTIVE
+
+
+def test_a_dead_upload_is_named_and_released(whole: UUID, alice: Caller) -> None:
+    dying = services.create(RAW, caller=alice)
+    with store.receiving(dying.id):
+        Image.objects.filter(id=dying.id).update(status=Status.SAVING)
+        assert found() == {}
+        assert invariants.mend() == 0
+    assert str(dying.id) in only("dead_upload").what
+    assert invariants.mend() == 1
+    assert Image.objects.get(id=dying.id).status == Status.QUEUED
+    assert found() == {}
+
+
+def test_a_cached_file_of_a_deleted_image_is_removed_once_no_guest_needs_it(
+    whole: UUID, alice: Caller, in_use: set[UUID]
+) -> None:
+    services.delete(whole, caller=alice)
+    in_use.add(whole)
+    assert found() == {}
+    assert invariants.mend() == 0
+    in_use.clear()
+    assert "Host h1 caches" in only("cached_without_image").what
+    assert invariants.mend() == 1
+    assert (found(), cache.cached()) == ({}, ())
+
+
+def test_nothing_leaves_a_cache_while_nobody_says_what_guests_need(
+    whole: UUID, alice: Caller, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(invariants, "_in_use", [])
+    services.delete(whole, caller=alice)
+    assert (found(), invariants.mend(), len(cache.cached())) == ({}, 0, 1)
+
+
+def test_a_half_fetched_file_is_named_and_swept(whole: UUID) -> None:
+    stranger = uuid4()
+    cache.path(stranger).with_name(f".{stranger}.part").write_bytes(b"half")
+    assert str(stranger) in only("unfinished_in_cache").what
+    call_command("mend_images")
+    assert found() == {}
+
+
+@pytest.fixture
+def request_factory() -> Iterator[RequestFactory]:
+    yield RequestFactory()
+
+
+def test_the_operators_pages_show_images_and_change_none(
+    whole: UUID, request_factory: RequestFactory
+) -> None:
+    pages = site.get_model_admin(Image)
+    request = request_factory.get("/admin/images/image/")
+    assert not pages.has_add_permission(request)
+    assert not pages.has_change_permission(request)
+    assert not pages.has_delete_permission(request)
+    assert pages.size(Image.objects.get()) == "1\xa0byte"
+    assert pages.size(Image()) == "-"
