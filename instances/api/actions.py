@@ -1,0 +1,69 @@
+"""POST /servers/{id}/action: one table from action key to the function that answers it."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from django.http import HttpResponseBase
+from rest_framework.request import Request
+
+from computecloud.wire.errors import InvalidInput
+from instances import selectors
+from instances.api.base import ComputeView
+from instances.api.server_bodies import ConsoleOutput, Reboot
+from instances.models import Instance
+from instances.services import console, servers
+
+Handler = Callable[["ActionView", Instance, Any], HttpResponseBase]
+
+
+def _start(view: "ActionView", instance: Instance, _body: Any) -> HttpResponseBase:
+    view.enforce("os_compute_api:servers:start")
+    servers.start(view.caller, instance)
+    return view.answer(status=202)
+
+
+def _stop(view: "ActionView", instance: Instance, _body: Any) -> HttpResponseBase:
+    view.enforce("os_compute_api:servers:stop")
+    servers.stop(view.caller, instance)
+    return view.answer(status=202)
+
+
+def _reboot(view: "ActionView", instance: Instance, body: Any) -> HttpResponseBase:
+    view.enforce("os_compute_api:servers:reboot")
+    wanted = view.check(Reboot, body, "reboot")
+    servers.reboot(view.caller, instance, hard=wanted["type"].upper() == "HARD")
+    return view.answer(status=202)
+
+
+def _console_output(view: "ActionView", instance: Instance, body: Any) -> HttpResponseBase:
+    view.enforce("os_compute_api:os-console-output")
+    length = view.check(ConsoleOutput, {} if body is None else body, "os-getConsoleOutput").get("length")
+    lines = None if length is None or length < 0 else length
+    return view.answer({"output": console.output(instance, lines=lines)})
+
+
+ACTIONS: Mapping[str, Handler] = {
+    "os-start": _start,
+    "os-stop": _stop,
+    "reboot": _reboot,
+    "os-getConsoleOutput": _console_output,
+}
+
+
+class ActionView(ComputeView):
+    """POST /servers/{id}/action."""
+
+    def post(self, _request: Request, server_id: str) -> HttpResponseBase:
+        """Do what the body's one key names; most answer 202 before it is done."""
+        self.no_query()
+        body = self.payload()
+        if not isinstance(body, dict) or not body:
+            raise InvalidInput("Malformed request body: it must be an object with the name of an action.")
+        if len(body) > 1:
+            raise InvalidInput("Malformed request body: it names more than one action.")
+        name, given = next(iter(body.items()))
+        handler = ACTIONS.get(name)
+        if handler is None:
+            raise InvalidInput(f"There is no such action: {name[:64]}")
+        self.require_route(self.route, name)
+        return handler(self, selectors.instance(server_id, self.caller), given)

@@ -1,0 +1,82 @@
+"""Who may do what, by the Compute API's own rule names; a foreign server is not a matter of policy but of 404."""
+
+import enum
+from collections.abc import Mapping
+from types import MappingProxyType
+
+from computecloud.wire.errors import Forbidden
+from identity.caller import Caller
+
+
+class Who(enum.Enum):
+    """Which callers a rule lets pass; an admin passes every rule."""
+
+    ADMIN = frozenset({"admin"})
+    MEMBER = frozenset({"admin", "manager", "member"})
+    READER = frozenset({"admin", "manager", "member", "reader"})
+
+
+_SERVERS = "os_compute_api:servers:"
+
+RULES: Mapping[str, Who] = MappingProxyType(
+    {
+        _SERVERS + "index": Who.READER,
+        _SERVERS + "detail": Who.READER,
+        _SERVERS + "show": Who.READER,
+        _SERVERS + "create": Who.MEMBER,
+        _SERVERS + "create:forced_host": Who.ADMIN,
+        "compute:servers:create:requested_destination": Who.ADMIN,
+        _SERVERS + "create:zero_disk_flavor": Who.ADMIN,
+        _SERVERS + "delete": Who.MEMBER,
+        _SERVERS + "update": Who.MEMBER,
+        _SERVERS + "start": Who.MEMBER,
+        _SERVERS + "stop": Who.MEMBER,
+        _SERVERS + "reboot": Who.MEMBER,
+        _SERVERS + "index:get_all_tenants": Who.ADMIN,
+        _SERVERS + "detail:get_all_tenants": Who.ADMIN,
+        _SERVERS + "allow_all_filters": Who.ADMIN,
+        _SERVERS + "show:host_status": Who.ADMIN,
+        "os_compute_api:os-extended-server-attributes": Who.ADMIN,
+        "os_compute_api:os-console-output": Who.MEMBER,
+        "os_compute_api:ips:index": Who.READER,
+        "os_compute_api:ips:show": Who.READER,
+        "os_compute_api:server-metadata:index": Who.READER,
+        "os_compute_api:server-metadata:show": Who.READER,
+        "os_compute_api:server-metadata:create": Who.MEMBER,
+        "os_compute_api:server-metadata:update_all": Who.MEMBER,
+        "os_compute_api:server-metadata:update": Who.MEMBER,
+        "os_compute_api:server-metadata:delete": Who.MEMBER,
+        "os_compute_api:os-flavor-manage:create": Who.ADMIN,
+        "os_compute_api:os-flavor-manage:update": Who.ADMIN,
+        "os_compute_api:os-flavor-manage:delete": Who.ADMIN,
+        "os_compute_api:os-flavor-extra-specs:index": Who.READER,
+        "os_compute_api:os-flavor-extra-specs:show": Who.READER,
+        "os_compute_api:os-flavor-extra-specs:create": Who.ADMIN,
+        "os_compute_api:os-flavor-extra-specs:update": Who.ADMIN,
+        "os_compute_api:os-flavor-extra-specs:delete": Who.ADMIN,
+        "os_compute_api:os-flavor-access": Who.ADMIN,
+        "os_compute_api:os-flavor-access:add_tenant_access": Who.ADMIN,
+        "os_compute_api:os-flavor-access:remove_tenant_access": Who.ADMIN,
+        "os_compute_api:os-instance-actions:list": Who.READER,
+        "os_compute_api:os-instance-actions:show": Who.READER,
+        "os_compute_api:os-instance-actions:events": Who.ADMIN,
+        "os_compute_api:os-instance-actions:events:details": Who.ADMIN,
+        "os_compute_api:limits:other_project": Who.ADMIN,
+        "os_compute_api:os-availability-zone:detail": Who.ADMIN,
+        "os_compute_api:os-services:list": Who.ADMIN,
+        "os_compute_api:os-hypervisors:list": Who.ADMIN,
+        "os_compute_api:os-hypervisors:list-detail": Who.ADMIN,
+        "os_compute_api:os-hypervisors:show": Who.ADMIN,
+    }
+)
+
+
+def allows(caller: Caller, rule: str) -> bool:
+    """Tell whether the caller passes this rule within the caller's own project."""
+    return caller.is_admin or not caller.roles.isdisjoint(RULES[rule].value - {"admin"})
+
+
+def check(caller: Caller, rule: str) -> None:
+    """Raise Forbidden where the caller does not pass this rule."""
+    if not allows(caller, rule):
+        raise Forbidden(f"Policy doesn't allow {rule} to be performed.")

@@ -1,0 +1,1 @@
+"""What changes flavors, key pairs and servers."""

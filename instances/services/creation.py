@@ -1,0 +1,264 @@
+"""Creating servers: look everything up, then charge, row and operation in one transaction for all of them."""
+
+import base64
+import binascii
+import uuid
+from dataclasses import asdict, dataclass
+from typing import Any
+from uuid import UUID
+
+import structlog
+from django.db import transaction
+
+import images.services
+import networking.services
+import quotas.services
+from computecloud.config import CONFIG
+from computecloud.wire.errors import Forbidden, InvalidInput, NotFound, QuotaExceeded
+from identity.caller import Caller
+from images.services import ImageFacts
+from instances import naming, policies, selectors, transitions
+from instances.models import Flavor, Instance, InstanceNumber, KeyPair
+from instances.services import metadata
+from instances.services.requests import Destination, ServerRequest
+from quotas.models import UNLIMITED, ProjectUsage
+from quotas.services import Demand
+from workers import secrets
+from workers.acceptance import accept
+from workers.models import Host
+
+log = structlog.get_logger()
+
+USER_DATA_MAX_CHARS = 65_535
+_GIB = 1 << 30
+_USUAL_SECURITY_GROUP = "default"
+
+
+@dataclass(frozen=True, slots=True)
+class Created:
+    """The servers of one request, in BUILD, and the id that they share."""
+
+    reservation_id: str
+    instances: list[Instance]
+
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """What the request names, looked up and found fitting."""
+
+    flavor: Flavor
+    image: ImageFacts
+    key: KeyPair | None
+    nics: list[dict[str, Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class _One:
+    """What tells one server of a request from the others."""
+
+    instance_id: UUID
+    number: int
+    index: int
+    count: int
+    reservation: str
+
+
+def create(caller: Caller, request: ServerRequest) -> Created:
+    """Accept min_count to max_count servers, as many as the quota has room for, or none.
+
+    Raises InvalidInput, Forbidden, QuotaExceeded. The servers are in BUILD until their operations end.
+    """
+    metadata.check_count(len(request.metadata))
+    found = _look_up(caller, request)
+    reservation = naming.reservation_id()
+    with transaction.atomic():
+        ids = _charged(caller, request, found.flavor)
+        numbers = [row.id for row in InstanceNumber.objects.bulk_create(InstanceNumber() for _ in ids)]
+        rows = [
+            _row(caller, request, found, _One(instance_id, number, index, len(ids), reservation))
+            for index, (instance_id, number) in enumerate(zip(ids, numbers, strict=True))
+        ]
+        Instance.objects.bulk_create(rows)
+        for row in rows:
+            operation = accept(
+                kind="create",
+                subject=("instance", row.id),
+                project_id=row.project_id,
+                user_id=row.user_id,
+                params=_params(row, request, found),
+            )
+            if request.admin_pass:
+                secrets.keep(operation.id, {"admin_pass": request.admin_pass})
+    log.info("instances.accepted", reservation_id=reservation, count=len(rows), first=str(rows[0].id))
+    return Created(reservation_id=reservation, instances=rows)
+
+
+def _look_up(caller: Caller, request: ServerRequest) -> _Found:
+    try:
+        flavor = selectors.flavor_for(request.flavor_id, caller)
+    except NotFound as error:
+        raise InvalidInput(error.message) from None
+    if request.image_id is None:
+        raise InvalidInput(
+            "Invalid imageRef provided: booting from a volume is not offered here, name an image."
+        )
+    try:
+        image = images.services.bootable(request.image_id, caller)
+    except NotFound:
+        raise InvalidInput("Can not find requested image") from None
+    _check_fit(caller, flavor, image)
+    key = None
+    if request.key_name is not None:
+        try:
+            key = selectors.keypair(caller.user_id, request.key_name)
+        except NotFound:
+            raise InvalidInput("Invalid key_name provided.") from None
+    for group in request.security_groups:
+        if group != _USUAL_SECURITY_GROUP:
+            raise InvalidInput(f"Security group {group} not found for project {caller.project_id}.")
+    _check_user_data(request.user_data)
+    _check_destination(request.destination)
+    nics = [asdict(nic) for nic in networking.services.plan(request.networks, caller)]
+    return _Found(flavor, image, key, nics)
+
+
+def _check_fit(caller: Caller, flavor: Flavor, image: ImageFacts) -> None:
+    if flavor.ram < image.min_ram_mib:
+        raise InvalidInput("Flavor's memory is too small for requested image.")
+    if flavor.disk == 0:
+        if not policies.allows(caller, "os_compute_api:servers:create:zero_disk_flavor"):
+            raise Forbidden("Only volume-backed servers are allowed for flavors with zero disk.")
+        return
+    if flavor.disk < image.min_disk_gib:
+        raise InvalidInput(
+            "Flavor's disk is smaller than the minimum size specified in image metadata. "
+            f"Flavor disk is {flavor.disk * _GIB} bytes, minimum size is {image.min_disk_gib * _GIB} bytes."
+        )
+    if flavor.disk * _GIB < (image.size_bytes or 0):
+        raise InvalidInput(
+            "Flavor's disk is too small for requested image. "
+            f"Flavor disk is {flavor.disk * _GIB} bytes, image is {image.size_bytes} bytes."
+        )
+
+
+def _check_destination(wanted: Destination) -> None:
+    if wanted.zone is not None and wanted.zone not in selectors.zones():
+        raise InvalidInput("The requested availability zone is not available")
+    if wanted.host is not None and not Host.objects.filter(name=wanted.host).exists():
+        raise InvalidInput(f"Compute host {wanted.host} could not be found.")
+
+
+def _check_user_data(user_data: str | None) -> None:
+    if user_data is None:
+        return
+    if len(user_data) > USER_DATA_MAX_CHARS:
+        raise InvalidInput(f"User data too large. It may have {USER_DATA_MAX_CHARS} characters in base64.")
+    try:
+        base64.b64decode(user_data, validate=True)
+    except (binascii.Error, ValueError):
+        raise InvalidInput("User data needs to be valid base 64.") from None
+
+
+def _charged(caller: Caller, request: ServerRequest, flavor: Flavor) -> list[UUID]:
+    """Charge for as many servers as there is room for, min_count at least, and return their ids."""
+    each = Demand(instances=1, cores=flavor.vcpus, ram_mib=flavor.ram)
+    project_id = str(caller.project_id)
+    ids = [uuid.uuid4() for _ in range(request.max_count)]
+    try:
+        quotas.services.charge(project_id, ids, each)
+    except QuotaExceeded:
+        room = _room(quotas.services.usage(project_id), each)
+        if not request.min_count <= room < request.max_count:
+            raise
+        ids = ids[:room]
+        quotas.services.charge(project_id, ids, each)
+    return ids
+
+
+def _room(usage: ProjectUsage, each: Demand) -> int:
+    """Return how many more such servers the project's quota has room for."""
+    rooms = []
+    for name in quotas.services.RESOURCES:
+        limit, amount = getattr(usage, f"{name}_limit"), getattr(each, name)
+        if limit != UNLIMITED and amount:
+            rooms.append((limit - getattr(usage, name)) // amount)
+    return min(rooms, default=0)
+
+
+def _row(caller: Caller, request: ServerRequest, found: _Found, one: _One) -> Instance:
+    name = naming.numbered(request.name, one.index, one.count)
+    wanted_hostname = naming.numbered(request.hostname, one.index, one.count) if request.hostname else None
+    properties = found.image.properties
+    return transitions.fresh(
+        id=one.instance_id,
+        number=one.number,
+        project_id=caller.project_id,
+        user_id=caller.user_id,
+        name=name,
+        description=request.description,
+        hostname=wanted_hostname or naming.hostname(name, one.instance_id),
+        availability_zone=request.destination.zone or "",
+        pinned_zone=request.destination.zone,
+        flavor_id=found.flavor.flavorid,
+        flavor=found.flavor.embedded(),
+        image_id=request.image_id,
+        image_properties=properties,
+        kernel_id=properties.get("kernel_id", ""),
+        ramdisk_id=properties.get("ramdisk_id", ""),
+        key_name=request.key_name,
+        key_data=found.key.public_key if found.key else "",
+        key_type=found.key.type if found.key else "",
+        metadata=dict(request.metadata),
+        tags=sorted(set(request.tags)),
+        security_groups=[{"name": group} for group in sorted(set(request.security_groups))],
+        scheduler_hints=dict(request.hints),
+        trusted_certs=list(request.trusted_certs) if request.trusted_certs is not None else None,
+        user_data=request.user_data,
+        config_drive=request.config_drive
+        or CONFIG.force_config_drive
+        or properties.get("img_config_drive") == "mandatory",
+        auto_disk_config=request.auto_disk_config,
+        access_ip_v4=request.access_ip_v4,
+        access_ip_v6=request.access_ip_v6,
+        reservation_id=one.reservation,
+        launch_index=one.index,
+    )
+
+
+def _params(row: Instance, request: ServerRequest, found: _Found) -> dict[str, Any]:
+    """Return all that the steps of a boot need, so that none of them reads this room's tables again."""
+    flavor, destination = found.flavor, request.destination
+    return {
+        "name": row.name,
+        "guest_name": row.instance_name,
+        "hostname": row.hostname,
+        "project_id": row.project_id,
+        "user_id": row.user_id,
+        "reservation_id": row.reservation_id,
+        "launch_index": row.launch_index,
+        "flavor": {
+            "id": flavor.flavorid,
+            "name": flavor.name,
+            "vcpus": flavor.vcpus,
+            "ram_mib": flavor.ram,
+            "disk_gib": flavor.disk,
+            "ephemeral_gib": flavor.ephemeral,
+            "swap_mib": flavor.swap,
+            "extra_specs": flavor.extra_specs,
+        },
+        "image": asdict(found.image),
+        "nics": found.nics,
+        "security_groups": [group["name"] for group in row.security_groups],
+        "key": {"name": row.key_name, "type": row.key_type, "public_key": row.key_data}
+        if found.key
+        else None,
+        "metadata": row.metadata,
+        "user_data": row.user_data,
+        "config_drive": row.config_drive,
+        "zone": destination.zone,
+        "forced_host": destination.host,
+        "forced_node": destination.node,
+        "filters_apply": destination.checked,
+        "hints": row.scheduler_hints,
+        "tags": row.tags,
+    }
