@@ -5,6 +5,7 @@ from uuid import UUID
 
 from django.db.models import QuerySet
 
+from workers import ledger
 from workers.models import Footprint
 from workers.workflow import CONTROL, Context, Step
 
@@ -32,7 +33,7 @@ def plan(ctx: Context, step: Step) -> None:
 def made(ctx: Context, step: Step) -> None:
     """Note that the step's things are there."""
     if step.leaves is not None:
-        _of_step(ctx, step).update(state=Footprint.State.MADE)
+        ledger.note_made(ctx, step.name)
 
 
 def removing(ctx: Context, step: Step) -> None:

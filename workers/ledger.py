@@ -6,6 +6,7 @@ PostgreSQL take them. Times are seconds since 1970.
 
 import time
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
@@ -67,6 +68,31 @@ WHERE id = %(id)s AND lease_token = %(token)s
 """
 
 
+_NOTE_RUN = """
+INSERT INTO workers_steprun (operation_id, step, undo, attempt, worker, host, started_at, finished_at, outcome, error,
+    traceback)
+VALUES (%(id)s, %(step)s, %(undo)s, %(attempt)s, %(worker)s, %(host)s, %(started)s, %(at)s, %(outcome)s, %(error)s,
+    %(traceback)s)
+"""
+
+_MADE = """
+UPDATE workers_footprint SET state = 'made' WHERE subject_id = %(subject)s AND operation_id = %(id)s AND step = %(step)s
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """One attempt at a step, as its row will show it; error and traceback are empty where it went well."""
+
+    step: str
+    undo: bool
+    host: str
+    worker: str
+    outcome: str = "success"
+    error: str = ""
+    traceback: str = ""
+
+
 @dataclass(frozen=True, slots=True)
 class Lease:
     """The right of this process to run the step at `cursor`, in the direction that `state` says."""
@@ -97,10 +123,11 @@ def _uuid(value: Any) -> UUID:
 
 def _moment(now: float) -> dict[str, Any]:
     """Return `now` in both forms; the datetime column's text form is the one Django writes."""
-    from datetime import UTC, datetime
+    return {"now": now, "at": _column_time(now)}
 
-    at = datetime.fromtimestamp(now, UTC)
-    return {"now": now, "at": connection.ops.adapt_datetimefield_value(at)}
+
+def _column_time(at: float) -> Any:
+    return connection.ops.adapt_datetimefield_value(datetime.fromtimestamp(at, UTC))
 
 
 def take(lease: Lease, *, direction: str, worker: str, lease_s: float) -> Context | None:
@@ -136,6 +163,29 @@ def take(lease: Lease, *, direction: str, worker: str, lease_s: float) -> Contex
         error=error,
         started_at=now,
     )
+
+
+def note_run(ctx: Context, attempt: Attempt) -> None:
+    """Write the row of an attempt that ends now."""
+    values = {
+        "id": _key(ctx.operation_id),
+        "step": attempt.step,
+        "undo": attempt.undo,
+        "attempt": ctx.attempt,
+        "worker": attempt.worker,
+        "host": attempt.host,
+        "started": _column_time(ctx.started_at),
+        "outcome": attempt.outcome,
+        "error": attempt.error,
+        "traceback": attempt.traceback,
+        "at": _column_time(time.time()),
+    }
+    _execute(_NOTE_RUN, values)
+
+
+def note_made(ctx: Context, step: str) -> None:
+    """Write that the step's footprints stand for things that are there."""
+    _execute(_MADE, {"subject": _key(ctx.subject_id), "id": _key(ctx.operation_id), "step": step})
 
 
 def advance(lease: Lease, ctx: Context, *, to: int, token_next: str | None, lease_s: float) -> bool:

@@ -6,8 +6,6 @@ This is the engine's one place that catches every exception: what a step raises 
 import enum
 import time
 import traceback
-from datetime import UTC, datetime
-from typing import Any
 from uuid import UUID
 
 import structlog
@@ -16,7 +14,7 @@ from django.db import transaction
 from computecloud.config import CONFIG
 from hypervisors.driver import CallOverran
 from workers import footprints, ledger, retry, route, workflow
-from workers.ledger import DO, UNDO, Lease
+from workers.ledger import DO, UNDO, Attempt, Lease
 from workers.models import ACTIVE, Operation, State, StepRun
 from workers.probes import reach
 from workers.process import PROCESS, new_token
@@ -185,7 +183,7 @@ def _failed(flow: Workflow, step: Step, lease: Lease, ctx: Context, error: Excep
         judged = retry.Retry(retry.backoff_s(ctx.attempt))
     try:
         with transaction.atomic():
-            _write_run(step, lease, ctx, outcome=StepRun.Outcome.ERROR, **note)
+            _write_run(step, lease, ctx, outcome=StepRun.Outcome.ERROR.value, **note)
             if isinstance(judged, retry.Retry):
                 if not ledger.pause(lease, after_s=judged.after_s, counts=True):
                     raise Overtaken
@@ -203,15 +201,7 @@ def _failed(flow: Workflow, step: Step, lease: Lease, ctx: Context, error: Excep
         return _give_way(lease)
 
 
-def _write_run(step: Step, lease: Lease, ctx: Context, **outcome: Any) -> None:
-    StepRun.objects.create(
-        operation_id=ctx.operation_id,
-        step=step.name,
-        undo=lease.state == State.UNDOING,
-        attempt=ctx.attempt,
-        worker=PROCESS.name,
-        host="" if step.on == CONTROL else ctx.host or "",
-        started_at=datetime.fromtimestamp(ctx.started_at, UTC),
-        finished_at=datetime.now(UTC),
-        **({"outcome": StepRun.Outcome.SUCCESS} | outcome),
-    )
+def _write_run(step: Step, lease: Lease, ctx: Context, **outcome: str) -> None:
+    host = "" if step.on == CONTROL else ctx.host or ""
+    undo = lease.state == State.UNDOING
+    ledger.note_run(ctx, Attempt(step=step.name, undo=undo, host=host, worker=PROCESS.name, **outcome))

@@ -16,18 +16,17 @@ def step(self: "Task[..., None]", operation_id: str, direction: str, cursor: int
     """Run one link; a link that is stale, early or taken stops its chain."""
     operation = UUID(operation_id)
     outcome = runner.run(operation, direction, cursor)
-    if outcome is Outcome.NEXT:
-        if not self.request.chain:
-            dispatch.publish_id(operation)
+    if outcome is Outcome.NEXT and self.request.chain:
         return
-    if outcome is Outcome.PUBLISH:
+    if outcome in (Outcome.NEXT, Outcome.PUBLISH):
         dispatch.publish_id(operation)
     elif outcome is Outcome.ENDED:
         admission.admit_next()
     elif outcome is Outcome.OVERTAKEN:
         subject = Operation.objects.values_list("subject_id", flat=True).get(id=operation)
         recovery.wake(subject)
-    raise Ignore
+    if self.request.chain:
+        raise Ignore
 
 
 @shared_task(name="workers.sweep")
