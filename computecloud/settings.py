@@ -95,7 +95,7 @@ def _database() -> dict[str, Any]:
 DATABASES = {"default": _database()}
 
 AUTHENTICATION_BACKENDS = [
-    "django.contrib.auth.backends.ModelBackend",
+    "identity.backends.PageBackend",
     "guardian.backends.ObjectPermissionBackend",
 ]
 ANONYMOUS_USER_NAME = None

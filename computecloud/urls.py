@@ -3,6 +3,7 @@
 from importlib import import_module
 from importlib.util import find_spec
 
+from django.apps import apps
 from django.contrib import admin
 from django.urls import URLPattern, URLResolver, path
 
@@ -12,8 +13,8 @@ from computecloud.wire.services import COMPUTE, IDENTITY, IMAGE, NETWORK
 
 
 def _of(room: str) -> Routes:
-    """Return a room's routes; none while it has no API."""
-    if find_spec(f"{room}.api") is None or find_spec(f"{room}.api.urls") is None:
+    """Return a room's routes; none while it is not installed or has no API."""
+    if not apps.is_installed(room) or find_spec(f"{room}.api") is None or find_spec(f"{room}.api.urls") is None:
         return []
     routes: Routes = import_module(f"{room}.api.urls").urlpatterns
     return routes

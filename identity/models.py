@@ -52,7 +52,7 @@ class Role(models.Model):
     """A right to something, by name; which one implies which stands in identity.policy."""
 
     id = models.CharField(max_length=64, primary_key=True, default=new_id, editable=False)
-    name = models.CharField(max_length=64, unique=True)
+    name = models.CharField(max_length=255, unique=True)
     description = models.CharField(max_length=255, blank=True)
 
     def __str__(self) -> str:

@@ -69,7 +69,7 @@ def forget() -> None:
 
 
 def delete_expired() -> int:
-    """Delete rows whose tokens have all expired; return how many. Recovery calls it now and then."""
+    """Delete rows whose tokens have all expired; return how many."""
     return Revocation.objects.filter(expires_at__lt=datetime.now(UTC) - OVERLAP).delete()[0]
 
 
@@ -84,6 +84,7 @@ def _keys(caller: Caller) -> list[str]:
 def _add(key: str, expires_at: datetime | None = None) -> None:
     now = time.time()
     end = expires_at or datetime.fromtimestamp(now, UTC) + timedelta(seconds=CONFIG.token_lifetime_s)
+    delete_expired()
     Revocation.objects.create(key=key, before=now, expires_at=end)
     with _memory.lock:
         _memory.before[key] = max(now, _memory.before.get(key, 0.0))

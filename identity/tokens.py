@@ -37,15 +37,16 @@ class Grant:
     project_domain_id: str | None = None
     scope_domain_id: str | None = None
     methods: tuple[str, ...] = ("password",)
+    parent_audit_id: str = ""
 
 
-def issue(grant: Grant, *, lifetime_s: float | None = None, expires_at: float | None = None) -> str:
-    """Return a token for the grant.
+def issue(grant: Grant, *, at: float | None = None, expires_at: float | None = None) -> str:
+    """Return a token for the grant, good for the configured time.
 
-    `lifetime_s`: seconds from now, default the configured one; `expires_at` (seconds since 1970) caps it.
+    `at` is when what it says was read, `expires_at` the latest end; both in seconds since 1970.
     """
-    now = time.time()
-    end = now + (CONFIG.token_lifetime_s if lifetime_s is None else lifetime_s)
+    now = time.time() if at is None else at
+    end = now + CONFIG.token_lifetime_s
     payload = {
         "sub": grant.user_id,
         "un": grant.user_name,
@@ -57,8 +58,9 @@ def issue(grant: Grant, *, lifetime_s: float | None = None, expires_at: float | 
         "r": sorted(grant.roles),
         "m": grant.methods,
         "a": base64.urlsafe_b64encode(secrets.token_bytes(16)).decode().rstrip("="),
+        "pa": grant.parent_audit_id or None,
         "iat": now,
-        "exp": int(min(end, expires_at or end)),
+        "exp": int(end if expires_at is None else min(end, expires_at)),
     }
     kid, key = next(iter(_keys().items()))
     return jwt.encode({k: v for k, v in payload.items() if v is not None}, key, ALGORITHM, {"kid": kid})
@@ -103,6 +105,7 @@ def _caller(payload: dict[str, Any]) -> Caller:
         roles=roles,
         is_admin="admin" in roles,
         audit_id=payload["a"],
+        parent_audit_id=payload.get("pa", ""),
         methods=tuple(payload["m"]),
         issued_at=datetime.fromtimestamp(payload["iat"], UTC),
         expires_at=datetime.fromtimestamp(payload["exp"], UTC),

@@ -18,6 +18,7 @@ class Caller:
     roles: frozenset[str] = frozenset()
     is_admin: bool = False
     audit_id: str = ""
+    parent_audit_id: str = ""
     methods: tuple[str, ...] = ("password",)
     issued_at: datetime
     expires_at: datetime

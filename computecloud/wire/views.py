@@ -14,7 +14,7 @@ from computecloud.wire.caller import Caller
 from computecloud.wire.changes import Changes, Edition
 from computecloud.wire.errors import CloudError, Forbidden, InvalidInput, NotFound
 from computecloud.wire.links import Link
-from computecloud.wire.paging import Page
+from computecloud.wire.paging import MAX_LIMIT, Page
 from computecloud.wire.parsers import read_body
 from computecloud.wire.renderers import JSONRenderer
 from computecloud.wire.serializers import StrictSerializer, validate
@@ -27,13 +27,15 @@ class ApiView(APIView):
     """One address of one service.
 
     Set `service` and, if it has versions, `changes`. `route` names the view in Route and Answer changes (default:
-    the class's name). `public` views ask for no token; `needs_project` refuses tokens without one (403).
+    the class's name). `public` views, or their `public_methods`, ask for no token; `needs_project` refuses tokens
+    without a project (403).
     """
 
     service: ClassVar[Service]
     changes: ClassVar[Changes | None] = None
     route: ClassVar[str] = ""
     public: ClassVar[bool] = False
+    public_methods: ClassVar[tuple[str, ...]] = ()
     needs_project: ClassVar[bool] = True
     media_types: ClassVar[tuple[str, ...]] = ("application/json",)
     http_method_names = ["get", "post", "put", "patch", "delete", "head"]
@@ -106,9 +108,9 @@ class ApiView(APIView):
             plain[key] = values if hasattr(fields.get(key), "child") else values[-1]
         return validate(self.edition, serializer, plain, "")
 
-    def page(self, query: Mapping[str, Any]) -> Page:
+    def page(self, query: Mapping[str, Any], max_limit: int = MAX_LIMIT) -> Page:
         """Return the page that a validated query (a PageQuery) asks for."""
-        return Page.of(query)
+        return Page.of(query, max_limit)
 
     def require_route(self, route: str, method: str) -> None:
         """Raise NotFound when the version has no such action or method."""
@@ -175,7 +177,7 @@ class ApiView(APIView):
             raise NotFound("The resource could not be found.")
         if not self.edition.has_route(self.route, request.method or ""):
             raise NotFound("The resource could not be found.")
-        if self.public:
+        if self._is_public():
             return
         self._plain.caller = self.caller  # type: ignore[attr-defined]
         if self.path_project_id is not None and self.path_project_id != self.caller.project_id:
@@ -200,11 +202,14 @@ class ApiView(APIView):
 
     def get_authenticators(self) -> list[Any]:
         """Ask public views' callers for nothing."""
-        return [] if self.public else super().get_authenticators()
+        return [] if self._is_public() else super().get_authenticators()
 
     def get_permissions(self) -> list[Any]:
         """Ask public views' callers for nothing."""
-        return [] if self.public else list(super().get_permissions())
+        return [] if self._is_public() else list(super().get_permissions())
+
+    def _is_public(self) -> bool:
+        return self.public or self._plain.method in self.public_methods
 
     @property
     def default_response_headers(self) -> dict[str, str]:

@@ -1,13 +1,13 @@
 """A small compute API with one difference of each kind, for the wire's tests."""
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
 from django.urls import path
 from rest_framework import serializers
 
-from computecloud import urls
-from computecloud.wire import errors, fields
+from computecloud.wire import discovery, errors, fields
 from computecloud.wire.caller import Caller
 from computecloud.wire.changes import Answer, Behaviour, Changes, Field, Request, Route
 from computecloud.wire.changes import fields as declare
@@ -34,7 +34,7 @@ class Anybody:
     def authenticate(self, request: Any) -> tuple[Caller, str] | None:
         token = request.META.get("HTTP_X_AUTH_TOKEN")
         if token == "unscoped":
-            return Caller(user_id="u1", user_name="alice", issued_at=ALICE.issued_at, expires_at=ALICE.expires_at), token
+            return replace(ALICE, project_id=None), token
         return (ALICE, token) if token == "alice" else None
 
     def authenticate_header(self, request: Any) -> str:
@@ -187,8 +187,8 @@ urlpatterns = [
         for service in (IDENTITY, IMAGE, NETWORK, PLACEMENT)
         for entry in mount(service, [path("missing", _elsewhere(service).as_view())])
     ),
-    *urls.urlpatterns,
+    *discovery.urlpatterns,
 ]
-handler400 = urls.handler400
-handler404 = urls.handler404
-handler500 = urls.handler500
+handler400 = "computecloud.wire.faults.bad_request"
+handler404 = "computecloud.wire.faults.not_found"
+handler500 = "computecloud.wire.faults.server_error"

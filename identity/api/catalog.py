@@ -1,0 +1,76 @@
+"""/services, /endpoints, /regions and /groups: read only, since the catalog is built from what is served."""
+
+from typing import Any, ClassVar
+
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from computecloud.wire import links
+from computecloud.wire.errors import NotFound
+from identity import catalog
+from identity.api.base import IdentityView
+
+Row = dict[str, Any]
+
+
+class _Listed(IdentityView):
+    name: ClassVar[str]
+    filterable: ClassVar[tuple[str, ...]] = ()
+
+    def rows(self, base: str) -> list[Row]:
+        """Return all that there is; base is scheme and host of the APIs."""
+        raise NotImplementedError
+
+    def get(self, request: Request, item_id: str | None = None) -> Response:
+        """List all, or show one."""
+        rows = self.rows(links.base(request._request))
+        if item_id is not None:
+            found = next((row for row in rows if row["id"] == item_id), None)
+            if found is None:
+                raise NotFound(f"Could not find {self.name[:-1]}: {item_id[:64]}.")
+            return self.answer({self.name[:-1]: self.linked(found, self.name)})
+        wanted = self.filters(*self.filterable)
+        matching = [row for row in rows if all(row[key] == value for key, value in wanted.items())]
+        return self.collection(self.name, matching)
+
+
+class Services(_Listed):
+    """What is served."""
+
+    name = "services"
+    filterable = ("name", "type")
+
+    def rows(self, base: str) -> list[Row]:
+        """Return the services."""
+        return catalog.services()
+
+
+class Endpoints(_Listed):
+    """Where it is served."""
+
+    name = "endpoints"
+    filterable = ("interface", "service_id")
+
+    def rows(self, base: str) -> list[Row]:
+        """Return the endpoints."""
+        return catalog.endpoints(base)
+
+
+class Regions(_Listed):
+    """The one region."""
+
+    name = "regions"
+
+    def rows(self, base: str) -> list[Row]:
+        """Return the region."""
+        return catalog.regions()
+
+
+class Groups(_Listed):
+    """Groups: there are none."""
+
+    name = "groups"
+
+    def rows(self, base: str) -> list[Row]:
+        """Return nothing."""
+        return []

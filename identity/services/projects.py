@@ -1,0 +1,124 @@
+"""Projects and domains: make, change, delete."""
+
+from typing import TypedDict
+
+from django.db import transaction
+
+from computecloud.wire.errors import Forbidden, InvalidInput
+from identity import revocation
+from identity.models import DEFAULT_DOMAIN_ID, Domain, Project, User
+from identity.services.writing import unique
+
+
+class ProjectValues(TypedDict, total=False):
+    """What a project has; absent keys stay as they are."""
+
+    name: str
+    domain_id: str
+    parent_id: str | None
+    description: str
+    enabled: bool
+    tags: list[str]
+
+
+class DomainValues(TypedDict, total=False):
+    """What a domain has; absent keys stay as they are."""
+
+    name: str
+    description: str
+    enabled: bool
+
+
+def create(values: ProjectValues) -> Project:
+    """Make a project; raises InvalidInput (unknown domain or parent) and NameTaken."""
+    parent_id = values.get("parent_id") or ""
+    parent = Project.objects.filter(pk=parent_id).first() if parent_id else None
+    domain_id = values.get("domain_id") or (parent.domain_id if parent else parent_id) or DEFAULT_DOMAIN_ID
+    if not Domain.objects.filter(pk=domain_id).exists():
+        raise InvalidInput(f"There is no domain {domain_id}.")
+    if parent_id and parent is None and parent_id != domain_id:
+        raise InvalidInput(f"There is no project {parent_id} to be the parent.")
+    if parent is not None and parent.domain_id != domain_id:
+        raise InvalidInput("A project and its parent must be in the same domain.")
+    project = Project(
+        name=values["name"],
+        domain_id=domain_id,
+        parent_id=parent_id or domain_id,
+        description=values.get("description", ""),
+        enabled=values.get("enabled", True),
+        tags=values.get("tags", []),
+    )
+    with unique("project", project.name):
+        project.save(force_insert=True)
+    return project
+
+
+def update(project: Project, values: ProjectValues) -> Project:
+    """Change a project; raises InvalidInput and NameTaken. Disabling voids the tokens scoped to it."""
+    if values.get("domain_id", project.domain_id) != project.domain_id:
+        raise InvalidInput("A project cannot be moved to another domain.")
+    if values.get("parent_id", project.parent_id) != project.parent_id:
+        raise InvalidInput("A project cannot be given another parent.")
+    was_enabled = project.enabled
+    names = [name for name in ("name", "description", "enabled", "tags") if name in values]
+    for name in names:
+        setattr(project, name, values[name])
+    if names:
+        with unique("project", project.name):
+            project.save(update_fields=names)
+            if was_enabled and not project.enabled:
+                revocation.revoke_project(project.id)
+    return project
+
+
+def delete(project: Project) -> None:
+    """Delete the project with its assignments and void the tokens scoped to it; what it owns stays.
+
+    Raises Forbidden while other projects are below it.
+    """
+    if Project.objects.filter(parent_id=project.id).exists():
+        raise Forbidden(
+            f"Cannot delete the project {project.id}: there are projects below it. Delete those first."
+        )
+    with transaction.atomic():
+        project_id = project.id
+        project.delete()
+        revocation.revoke_project(project_id)
+
+
+def create_domain(values: DomainValues) -> Domain:
+    """Make a domain; raises NameTaken."""
+    domain = Domain(
+        name=values["name"], description=values.get("description", ""), enabled=values.get("enabled", True)
+    )
+    with unique("domain", domain.name):
+        domain.save(force_insert=True)
+    return domain
+
+
+def update_domain(domain: Domain, values: DomainValues) -> Domain:
+    """Change a domain; raises NameTaken and Forbidden. Disabling voids all its tokens."""
+    if domain.id == DEFAULT_DOMAIN_ID and not values.get("enabled", True):
+        raise Forbidden("The default domain cannot be disabled.")
+    was_enabled = domain.enabled
+    names = [name for name in ("name", "description", "enabled") if name in values]
+    for name in names:
+        setattr(domain, name, values[name])
+    if names:
+        with unique("domain", domain.name):
+            domain.save(update_fields=names)
+            if was_enabled and not domain.enabled:
+                revocation.revoke_domain(domain.id)
+    return domain
+
+
+def delete_domain(domain: Domain) -> None:
+    """Delete a disabled domain with its users and projects; raises Forbidden while it is enabled."""
+    if domain.enabled:
+        raise Forbidden(f"Cannot delete the domain {domain.id}: it is enabled. Disable it first.")
+    with transaction.atomic():
+        domain_id = domain.id
+        User.objects.filter(domain_id=domain_id).delete()
+        Project.objects.filter(domain_id=domain_id).delete()
+        domain.delete()
+        revocation.revoke_domain(domain_id)
