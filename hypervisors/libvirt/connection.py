@@ -100,9 +100,10 @@ class Connection:
         try:
             return work(connect)
         except libvirt.libvirtError as error:
-            if errors.is_lost(error):
+            connected = bool(connect.isAlive())  # libvirtd's own troubles with others have the same codes
+            if not connected:
                 self._lose(connect)
-            raise errors.translate(what, error) from error
+            raise errors.translate(what, error, connected=connected) from error
 
     def _doubt(self, what: str, pending: Future[Any]) -> None:
         log.warning("libvirt.call_overran", call=what, uri=self._uri)
