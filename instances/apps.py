@@ -8,3 +8,13 @@ class InstancesConfig(AppConfig):
 
     name = "instances"
     default_auto_field = "django.db.models.BigAutoField"
+
+    def ready(self) -> None:
+        """Register the workflows, and what this room does on a host."""
+        from instances import checks, on_host, workflows  # noqa: F401
+        from workers import ask, events
+
+        events.on("guest.power", on_host.follow_power)
+        events.on("host.taken", on_host.clean_up)
+        events.on("host.echo", on_host.audit_power)
+        ask.register("console", on_host.console)

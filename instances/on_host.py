@@ -8,6 +8,7 @@ import structlog
 import networking.services
 from hypervisors.driver import DriverError, PowerState
 from instances import transitions
+from instances.checks import LAST_EPOCH
 from instances.models import Instance
 from networking import wiring
 from workers import footprints, recovery
@@ -52,9 +53,6 @@ def clean_up(host: Host) -> None:
             subject=str(subject_id),
             what=f"removed from {host.name} what a deleted server left",
         )
-
-
-LAST_EPOCH = 2**62  # above any epoch: the subject is gone, nobody acts on it any more
 
 
 def audit_power(host: str) -> None:

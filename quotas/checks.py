@@ -6,7 +6,7 @@ from typing import Any
 from django.db.models import Sum
 
 from quotas.models import Charge, ProjectUsage
-from quotas.services import RESOURCES
+from quotas.services import RESOURCES, release
 from workers import invariants
 from workers.invariants import Violation
 from workers.models import Subject
@@ -25,7 +25,7 @@ def _counters_are_sums() -> Iterable[Violation]:
             if getattr(usage, name) != charged:
                 yield Violation(
                     f"project {usage.project_id} counts {getattr(usage, name)} {name}, its charges sum to {charged}",
-                    "computecloud doctor --fix",
+                    fix=lambda key=usage.project_id, name=name, charged=charged: _set(key, name, charged),
                 )
 
 
@@ -33,8 +33,12 @@ def _charges_have_consumers() -> Iterable[Violation]:
     for charge in Charge.objects.exclude(consumer_id__in=Subject.objects.values("id")):
         yield Violation(
             f"project {charge.project_id} is charged for {charge.consumer_id}, which is gone",
-            "computecloud doctor --fix",
+            fix=lambda consumer=charge.consumer_id: release(consumer),
         )
+
+
+def _set(project_id: str, name: str, charged: int) -> None:
+    ProjectUsage.objects.filter(project_id=project_id).update(**{name: charged})
 
 
 invariants.register("quota counters are the sums of charges", _counters_are_sums)

@@ -54,13 +54,13 @@ def _counters_are_sums() -> Iterable[Violation]:
     for inventory in drifted():
         yield Violation(
             f"{inventory} counts {inventory.used}, not the sum of its allocations",
-            "computecloud doctor --fix",
+            fix=audit,
         )
 
 
 def _claims_have_consumers() -> Iterable[Violation]:
     for consumer_id in orphans():
-        yield Violation(f"{consumer_id} holds a claim and is gone", "computecloud doctor --fix")
+        yield Violation(f"{consumer_id} holds a claim and is gone", fix=audit)
 
 
 invariants.register("inventory counters are the sums of allocations", _counters_are_sums)

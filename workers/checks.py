@@ -1,11 +1,13 @@
-"""The engine's own invariants."""
+"""The engine's own invariants, each with what mends it."""
 
 import time
 from collections.abc import Iterable
 
-from workers import invariants
+from celery import current_app
+
+from workers import invariants, ledger
 from workers.invariants import Violation
-from workers.models import ACTIVE, Footprint, Host, Operation, Subject, SubjectLock
+from workers.models import ACTIVE, Footprint, Host, Inquiry, Operation, Secret, Subject, SubjectLock
 
 GRACE_S = 30.0
 
@@ -13,9 +15,10 @@ GRACE_S = 30.0
 def _no_lease_outlives_its_operation() -> Iterable[Violation]:
     for operation in Operation.objects.exclude(state__in=ACTIVE).exclude(lease_token=None):
         if operation.lease_until < time.time() - GRACE_S:
+            token = str(operation.lease_token)
             yield Violation(
                 f"operation {operation.id} ({operation.state}) still holds a lease",
-                "computecloud doctor --fix",
+                fix=lambda token=token: ledger.give_back(token),
             )
 
 
@@ -23,30 +26,41 @@ def _no_operation_stands_still() -> Iterable[Violation]:
     for operation in Operation.objects.filter(state__in=ACTIVE, deadline__lt=time.time() - GRACE_S):
         yield Violation(
             f"operation {operation.id} ({operation.kind}) is past its deadline",
-            "check that beat and a control worker run: computecloud status",
+            "computecloud status: check that beat and a control worker run",
         )
 
 
 def _locks_belong_to_active_operations() -> Iterable[Violation]:
     for lock in SubjectLock.objects.exclude(operation__state__in=ACTIVE).filter(operation__lease_token=None):
+        key = lock.operation_id
         yield Violation(
-            f"operation {lock.operation_id} has ended and still locks {lock.subject_id}",
-            "computecloud doctor --fix",
+            f"operation {key} has ended and still locks {lock.subject_id}",
+            fix=lambda key=key: ledger.release_subjects(key),
         )
 
 
 def _holders_are_active() -> Iterable[Violation]:
     active = Operation.objects.filter(state__in=ACTIVE).values("id")
     for subject in Subject.objects.exclude(holder=None).exclude(holder__in=active):
+        held = Subject.objects.filter(id=subject.id, holder=subject.holder)
         yield Violation(
-            f"{subject} is held by operation {subject.holder}, which has ended", "computecloud doctor --fix"
+            f"{subject} is held by operation {subject.holder}, which has ended",
+            fix=lambda held=held: held.update(holder=None),
         )
 
 
+def _secrets_belong_to_active_operations() -> Iterable[Violation]:
+    for secret in Secret.objects.exclude(operation__state__in=ACTIVE):
+        yield Violation(f"a secret of ended operation {secret.operation_id} is still kept", fix=secret.delete)
+
+
 def _footprints_have_subjects() -> Iterable[Violation]:
-    for footprint in Footprint.objects.exclude(subject_id__in=Subject.objects.values("id")):
+    down = Host.objects.exclude(alive=True, forced_down=False).values("name")
+    orphans = Footprint.objects.exclude(subject_id__in=Subject.objects.values("id"))
+    for footprint in orphans.exclude(host__in=down):
         yield Violation(
-            f"{footprint} belongs to {footprint.subject_id}, which is gone", "computecloud doctor --fix"
+            f"{footprint} belongs to {footprint.subject_id}, which is gone",
+            f"restart the worker of host {footprint.host}: it cleans up as it takes its host",
         )
 
 
@@ -58,9 +72,43 @@ def _hosts_read_their_queues() -> Iterable[Violation]:
             )
 
 
+def _queues_have_readers() -> Iterable[Violation]:
+    known = {"control", *(host.queue for host in Host.objects.all())}
+    for queue, depth in _redis_queues().items():
+        if queue not in known:
+            yield Violation(
+                f"queue {queue} holds {depth} messages and belongs to no host",
+                fix=lambda queue=queue: _purge(queue),
+            )
+
+
+def _inquiries_are_answered() -> Iterable[Violation]:
+    for inquiry in Inquiry.objects.all():
+        if time.time() - inquiry.asked_at.timestamp() > 5 * GRACE_S:
+            yield Violation(f"{inquiry} was never taken away", fix=inquiry.delete)
+
+
+def _redis_queues() -> dict[str, int]:
+    """Return the lists in our Redis with their lengths; other brokers are not asked."""
+    with current_app.connection_for_write() as broker:
+        if broker.transport.driver_type != "redis":
+            return {}
+        client = broker.default_channel.client
+        names = [key.decode() for key in client.keys("host.*") + client.keys("control*")]
+        return {name: client.llen(name) for name in names if client.type(name) == b"list"}
+
+
+def _purge(queue: str) -> None:
+    with current_app.connection_for_write() as broker:
+        broker.default_channel.client.delete(queue)
+
+
 invariants.register("no lease outlives its operation", _no_lease_outlives_its_operation)
 invariants.register("no operation is past its deadline", _no_operation_stands_still)
 invariants.register("locks belong to active operations", _locks_belong_to_active_operations)
 invariants.register("subjects are held by active operations", _holders_are_active)
+invariants.register("secrets belong to active operations", _secrets_belong_to_active_operations)
 invariants.register("footprints belong to subjects", _footprints_have_subjects)
 invariants.register("living hosts read their queues", _hosts_read_their_queues)
+invariants.register("queues have readers", _queues_have_readers)
+invariants.register("inquiries are answered", _inquiries_are_answered)

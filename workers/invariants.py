@@ -3,13 +3,16 @@
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
+FIX = "computecloud doctor --fix"
+
 
 @dataclass(frozen=True, slots=True)
 class Violation:
-    """Something that is not as it must be, and the command that mends it."""
+    """Something that is not as it must be, the command that mends it, and what that command calls, if it can."""
 
     what: str
-    mend: str
+    mend: str = FIX
+    fix: Callable[[], object] | None = None
 
 
 Check = Callable[[], Iterable[Violation]]

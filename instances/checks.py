@@ -1,0 +1,95 @@
+"""What must be true of servers: the rows, the operations and the guests on this machine's nodes agree."""
+
+from collections.abc import Iterable
+from uuid import UUID
+
+from computecloud.config import CONFIG
+from instances.models import Instance
+from instances.states import VmState
+from workers import invariants
+from workers.driver import driver
+from workers.invariants import Violation
+from workers.models import ACTIVE, Host, Mend, Operation, Subject
+
+LAST_EPOCH = 2**62  # above any epoch: the subject is gone, nobody acts on it any more
+
+
+def _busy_servers_have_operations() -> Iterable[Violation]:
+    busy = Instance.objects.filter(deleted=False).exclude(task_state=None)
+    active = Operation.objects.filter(state__in=ACTIVE).values("subject_id")
+    for instance in busy.exclude(id__in=active):
+        yield Violation(
+            f"server {instance.id} is {instance.task_state} and no operation works on it",
+            f"openstack server delete {instance.id}",
+        )
+
+
+def _servers_have_subjects() -> Iterable[Violation]:
+    for instance in Instance.objects.filter(deleted=False).exclude(id__in=Subject.objects.values("id")):
+        yield Violation(
+            f"server {instance.id} has no subject, so nothing can be done to it", "restore a backup"
+        )
+
+
+def _subjects_have_servers() -> Iterable[Violation]:
+    kept = Instance.objects.filter(deleted=False).values("id")
+    for subject in Subject.objects.filter(type="instance").exclude(id__in=kept):
+        yield Violation(f"{subject} is the subject of no server", fix=subject.delete)
+
+
+def _guests_have_servers() -> Iterable[Violation]:
+    for node in _nodes():
+        for guest in driver().guests(node):
+            if not _is_known(guest.uuid):
+                yield Violation(
+                    f"node {node} runs guest {guest.name} ({guest.uuid}) of no server",
+                    fix=lambda node=node, uuid=guest.uuid: _remove(node, uuid),
+                )
+
+
+def _folders_have_servers() -> Iterable[Violation]:
+    for node in _nodes():
+        for uuid in driver().disk_folders(node):
+            if not _is_known(uuid):
+                yield Violation(
+                    f"node {node} keeps disks of {uuid}, which is no server",
+                    fix=lambda node=node, uuid=uuid: _remove(node, uuid),
+                )
+
+
+def _servers_have_guests() -> Iterable[Violation]:
+    settled = Instance.objects.filter(host=CONFIG.host, deleted=False, task_state=None)
+    here = {node: {guest.uuid for guest in driver().guests(node)} for node in _nodes()}
+    for instance in settled.exclude(vm_state=VmState.ERROR.value):
+        if instance.id not in here.get(str(instance.node), set()):
+            yield Violation(
+                f"server {instance.id} is {instance.vm_state} and node {instance.node} has no such guest",
+                f"openstack server delete {instance.id}",
+            )
+
+
+def _nodes() -> list[str]:
+    """Return the nodes of this machine's host; none where this machine is no host."""
+    if not Host.objects.filter(name=CONFIG.host).exists():
+        return []
+    return [node.name for node in driver().nodes()]
+
+
+def _is_known(uuid: UUID) -> bool:
+    return Instance.objects.filter(id=uuid, deleted=False).exists()
+
+
+def _remove(node: str, uuid: UUID) -> None:
+    driver().destroy(node, uuid, LAST_EPOCH)
+    driver().remove_disks(node, uuid, LAST_EPOCH)
+    Mend.objects.create(
+        audit="doctor", subject=str(uuid), what=f"removed from {node} what belonged to no server"
+    )
+
+
+invariants.register("busy servers have operations", _busy_servers_have_operations)
+invariants.register("servers have subjects", _servers_have_subjects)
+invariants.register("subjects have servers", _subjects_have_servers)
+invariants.register("guests belong to servers", _guests_have_servers)
+invariants.register("disks belong to servers", _folders_have_servers)
+invariants.register("servers have guests", _servers_have_guests)
