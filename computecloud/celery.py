@@ -5,7 +5,7 @@ from typing import Any
 
 import django.db
 from celery import Celery
-from celery.fixups.django import DjangoWorkerFixup
+from celery.fixups.django import DjangoWorkerFixup  # type: ignore[attr-defined]
 
 from computecloud.config import CONFIG
 
@@ -17,7 +17,7 @@ def _keep_connections(_self: DjangoWorkerFixup, **_: Any) -> None:
     django.db.close_old_connections()
 
 
-DjangoWorkerFixup.close_database = _keep_connections  # type: ignore[method-assign]
+DjangoWorkerFixup.close_database = _keep_connections
 
 app = Celery("computecloud")
 app.conf.update(

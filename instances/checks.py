@@ -1,6 +1,7 @@
 """What must be true of servers: the rows, the operations and the guests on this machine's nodes agree."""
 
 from collections.abc import Iterable
+from functools import partial
 from uuid import UUID
 
 from computecloud.config import CONFIG
@@ -43,7 +44,7 @@ def _guests_have_servers() -> Iterable[Violation]:
             if not _is_known(guest.uuid):
                 yield Violation(
                     f"node {node} runs guest {guest.name} ({guest.uuid}) of no server",
-                    fix=lambda node=node, uuid=guest.uuid: _remove(node, uuid),
+                    fix=partial(_remove, node, guest.uuid),
                 )
 
 
@@ -53,7 +54,7 @@ def _folders_have_servers() -> Iterable[Violation]:
             if not _is_known(uuid):
                 yield Violation(
                     f"node {node} keeps disks of {uuid}, which is no server",
-                    fix=lambda node=node, uuid=uuid: _remove(node, uuid),
+                    fix=partial(_remove, node, uuid),
                 )
 
 

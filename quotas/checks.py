@@ -1,6 +1,7 @@
 """The invariants of quotas."""
 
 from collections.abc import Iterable
+from functools import partial
 from typing import Any
 
 from django.db.models import Sum
@@ -25,7 +26,7 @@ def _counters_are_sums() -> Iterable[Violation]:
             if getattr(usage, name) != charged:
                 yield Violation(
                     f"project {usage.project_id} counts {getattr(usage, name)} {name}, its charges sum to {charged}",
-                    fix=lambda key=usage.project_id, name=name, charged=charged: _set(key, name, charged),
+                    fix=partial(_set, usage.project_id, name, charged),
                 )
 
 
@@ -33,7 +34,7 @@ def _charges_have_consumers() -> Iterable[Violation]:
     for charge in Charge.objects.exclude(consumer_id__in=Subject.objects.values("id")):
         yield Violation(
             f"project {charge.project_id} is charged for {charge.consumer_id}, which is gone",
-            fix=lambda consumer=charge.consumer_id: release(consumer),
+            fix=partial(release, charge.consumer_id),
         )
 
 

@@ -2,6 +2,8 @@
 
 import time
 from collections.abc import Iterable
+from functools import partial
+from typing import Any
 
 from celery import current_app
 
@@ -18,7 +20,7 @@ def _no_lease_outlives_its_operation() -> Iterable[Violation]:
             token = str(operation.lease_token)
             yield Violation(
                 f"operation {operation.id} ({operation.state}) still holds a lease",
-                fix=lambda token=token: ledger.give_back(token),
+                fix=partial(ledger.give_back, token),
             )
 
 
@@ -35,7 +37,7 @@ def _locks_belong_to_active_operations() -> Iterable[Violation]:
         key = lock.operation_id
         yield Violation(
             f"operation {key} has ended and still locks {lock.subject_id}",
-            fix=lambda key=key: ledger.release_subjects(key),
+            fix=partial(ledger.release_subjects, key),
         )
 
 
@@ -45,7 +47,7 @@ def _holders_are_active() -> Iterable[Violation]:
         held = Subject.objects.filter(id=subject.id, holder=subject.holder)
         yield Violation(
             f"{subject} is held by operation {subject.holder}, which has ended",
-            fix=lambda held=held: held.update(holder=None),
+            fix=partial(held.update, holder=None),
         )
 
 
@@ -78,7 +80,7 @@ def _queues_have_readers() -> Iterable[Violation]:
         if queue not in known:
             yield Violation(
                 f"queue {queue} holds {depth} messages and belongs to no host",
-                fix=lambda queue=queue: _purge(queue),
+                fix=partial(_purge, queue),
             )
 
 
@@ -93,14 +95,18 @@ def _redis_queues() -> dict[str, int]:
     with current_app.connection_for_write() as broker:
         if broker.transport.driver_type != "redis":
             return {}
-        client = broker.default_channel.client
+        client: Any = _client(broker)
         names = [key.decode() for key in client.keys("host.*") + client.keys("control*")]
         return {name: client.llen(name) for name in names if client.type(name) == b"list"}
 
 
 def _purge(queue: str) -> None:
     with current_app.connection_for_write() as broker:
-        broker.default_channel.client.delete(queue)
+        _client(broker).delete(queue)
+
+
+def _client(broker: Any) -> Any:
+    return broker.default_channel.client  # Redis' own: only its channels have it
 
 
 invariants.register("no lease outlives its operation", _no_lease_outlives_its_operation)

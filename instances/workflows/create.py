@@ -129,7 +129,7 @@ def place_again_or_fail(ctx: Context) -> Again | None:
     if placed and not ctx.leftovers and ctx.round < CONFIG.place_attempts and not _is_forced(ctx.params):
         transitions.advance("create", ctx.subject_id, TaskState.SCHEDULING, host=None, node=None)
         return Again({"excluded": [*ctx.results.get("excluded", []), placed["node"]]})
-    where = {} if ctx.leftovers else {"host": None, "node": None, "addresses": {}}
+    where: dict[str, Any] = {} if ctx.leftovers else {"host": None, "node": None, "addresses": {}}
     transitions.failed("create", ctx.subject_id, {"code": 500, "message": ctx.error}, **where)
     return None
 
