@@ -1,0 +1,135 @@
+"""A network's bridge and namespace: lines for `ip -batch`, from what the kernel shows to be missing."""
+
+import ipaddress
+import json
+import os
+from collections.abc import Iterable
+from pathlib import Path
+from uuid import UUID, uuid5
+
+from networking import names
+from networking.facts import NetworkFacts
+from networking.wiring.commands import WiringFailed, ip, run
+
+LINKS = Path("/sys/class/net")
+NAMESPACES = Path("/run/netns")
+INNER = "eth0"  # the name of the veth's end in the namespace
+
+
+def stand(network: NetworkFacts) -> bool:
+    """Tell, without a fork, whether the bridge, the namespace and the veth between them are there."""
+    master = LINKS / network.veth / "master"
+    return master.exists() and master.resolve().name == network.bridge and is_namespace(network.namespace)
+
+
+def make(network: NetworkFacts, taps: Iterable[str]) -> None:
+    """Have the network's bridge and namespace, and those of the taps that exist in the bridge; raises WiringFailed."""
+    if network.external:
+        _check_ranges_free(network)
+    lines = []
+    if not is_namespace(network.namespace):
+        (NAMESPACES / network.namespace).unlink(
+            missing_ok=True
+        )  # what a process killed in `netns add` leaves
+        if exists(network.veth):
+            lines.append(f"link del {network.veth}")  # its other end went with the namespace it was in
+        lines.append(f"netns add {network.namespace}")
+    if not exists(network.bridge):
+        lines.append(f"link add {network.bridge} type bridge forward_delay 0 mcast_snooping 0")
+    if not exists(network.veth) or "netns" in "".join(lines):
+        lines.append(f"link add {network.veth} type veth peer name {INNER} netns {network.namespace}")
+    plugs = [f"link set {tap} master {network.bridge}" for tap in taps if exists(tap)]
+    ip(lines + _outer(network) + plugs)
+    ip(_inner(network), namespace=network.namespace)
+
+
+def unmake_lines(network: NetworkFacts) -> list[str]:
+    """Return what removes the bridge and the namespace, as far as they are there."""
+    lines = [f"link del {link}" for link in (network.veth, network.bridge) if exists(link)]
+    if (NAMESPACES / network.namespace).exists():
+        lines.append(f"netns del {network.namespace}")
+    return lines
+
+
+def exists(link: str) -> bool:
+    """Tell whether the host has a link of this name."""
+    return (LINKS / link).exists()
+
+
+def is_namespace(name: str) -> bool:
+    """Tell whether there is a namespace of this name, and not only the file for one."""
+    try:
+        return (NAMESPACES / name).stat().st_dev == Path("/proc/self/ns/net").stat().st_dev
+    except FileNotFoundError:
+        return False
+
+
+def forward(marker: Path) -> None:
+    """Have the host forward between its links; the marker notes that it did not before."""
+    switch = Path("/proc/sys/net/ipv4/ip_forward")
+    if switch.read_text().strip() == "0":
+        marker.touch()
+        switch.write_text("1\n")
+
+
+def stop_forwarding(marker: Path) -> None:
+    """Take back what forward changed, if it changed anything."""
+    if marker.exists():
+        Path("/proc/sys/net/ipv4/ip_forward").write_text("0\n")
+        marker.unlink()
+
+
+def _outer(network: NetworkFacts) -> list[str]:
+    bridge, veth = network.bridge, network.veth
+    lines = [
+        *_no_ipv6(bridge),
+        f"link set {bridge} address {names.mac(UUID(network.id))} mtu {network.mtu} up",
+        *_no_ipv6(veth),
+        f"link set {veth} mtu {network.mtu} master {bridge} up",
+    ]
+    if network.external:
+        lines += [f"addr replace {address} dev {bridge}" for address in _gateways(network)]
+    return lines
+
+
+def _inner(network: NetworkFacts) -> list[str]:
+    dhcp = [
+        _with_prefix(s.dhcp_address, s.cidr) for s in network.subnets if s.version == 4 and s.dhcp_address
+    ]
+    own = dhcp if network.external else dhcp + _gateways(network)
+    mac = names.mac(uuid5(UUID(network.id), "dhcp"))
+    return [
+        "link set lo up",
+        *_no_ipv6(INNER),
+        f"link set {INNER} address {mac} mtu {network.mtu} up",
+        f"addr flush dev {INNER} scope global",
+        *(f"addr add {address} dev {INNER}" for address in own),
+    ]
+
+
+def _no_ipv6(link: str) -> list[str]:
+    """Return what keeps the kernel from giving the link an IPv6 address of its own, where it knows IPv6 at all."""
+    return [f"link set {link} addrgenmode none"] if Path("/proc/sys/net/ipv6").exists() else []
+
+
+def _gateways(network: NetworkFacts) -> list[str]:
+    return [_with_prefix(s.gateway, s.cidr) for s in network.subnets if s.version == 4 and s.gateway]
+
+
+def _with_prefix(address: str, cidr: str) -> str:
+    return f"{address}/{cidr.partition('/')[2]}"
+
+
+def _check_ranges_free(network: NetworkFacts) -> None:
+    """Raise WiringFailed where the host reaches an external network's range by another link: it would be cut off."""
+    ranges = [ipaddress.ip_network(subnet.cidr) for subnet in network.subnets if subnet.version == 4]
+    for route in json.loads(run(["ip", "-json", "-4", "route"]) or "[]"):
+        if route.get("dev") == network.bridge or route["dst"] == "default":
+            continue
+        for cidr in ranges:
+            if cidr.overlaps(ipaddress.ip_network(route["dst"])):
+                raise WiringFailed(
+                    f"The host {os.uname().nodename} reaches {route['dst']} by {route.get('dev')}, so it can not carry "
+                    f"the external network {network.id} with {cidr}; give that network another range.",
+                    retryable=False,
+                )

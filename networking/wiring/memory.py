@@ -1,0 +1,144 @@
+"""What this host remembers of its wiring, in /run: it is lost when the host restarts, as the wiring is.
+
+lock                       held by whoever changes anything
+ip_forward                 there if it was we who made the host forward
+BRIDGE/network.json        the network's facts, written when all of it is there
+BRIDGE/ports/TAP.json      the facts of each port whose guest is here
+BRIDGE/dnsmasq.conf, hosts, leases, pid, log
+"""
+
+import dataclasses
+import fcntl
+import json
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import msgspec
+
+from networking import names
+from networking.facts import NetworkFacts, PortFacts
+from networking.wiring import commands
+
+READABLE = 0o755  # dnsmasq reads its hosts again as its own user
+
+
+@contextmanager
+def locked(tag: str) -> Iterator[None]:
+    """Be the only one on this host who changes the installation's wiring."""
+    folder = names.folder(tag)
+    while True:
+        _make_folder(folder)
+        try:
+            lock = (folder / "lock").open("w")
+        except FileNotFoundError:
+            continue  # removed between the two lines
+        with lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            if _is_at(lock.fileno(), folder / "lock"):
+                with commands.holding(lock.fileno()):
+                    yield
+                return
+
+
+def write(path: Path, text: str) -> bool:
+    """Have the file hold the text, at every moment all of the old or all of the new; False where it did already."""
+    try:
+        if path.read_text() == text:
+            return False
+    except FileNotFoundError:
+        pass
+    _make_folder(path.parent)
+    new = path.with_name(f".{path.name}.new")
+    new.write_text(text)
+    new.chmod(0o644)
+    new.replace(path)
+    return True
+
+
+def folder_of(network: NetworkFacts) -> Path:
+    """Return the network's folder."""
+    return names.folder(network.tag) / network.bridge
+
+
+def remember_port(port: PortFacts) -> None:
+    """Note that the port is here; before anything is done for it."""
+    write(_port_file(port.network, port.tap), json.dumps(dataclasses.asdict(port)))
+
+
+def forget_port(port: PortFacts) -> None:
+    """Forget the port; after this its network may go."""
+    _port_file(port.network, port.tap).unlink(missing_ok=True)
+
+
+def ports(network: NetworkFacts) -> list[PortFacts]:
+    """Return the ports of a network that are here."""
+    return ports_in(folder_of(network))
+
+
+def ports_in(folder: Path) -> list[PortFacts]:
+    """Return the ports noted in a network's folder."""
+    return [
+        msgspec.json.decode(file.read_bytes(), type=PortFacts) for file in sorted(folder.glob("ports/*.json"))
+    ]
+
+
+def begin(network: NetworkFacts) -> None:
+    """Note that the network is being made, or taken apart."""
+    write(folder_of(network) / "network.json", _text(network))
+    (folder_of(network) / "whole").unlink(missing_ok=True)
+
+
+def finish(network: NetworkFacts) -> None:
+    """Note that all of the network is there."""
+    (folder_of(network) / "whole").touch()
+
+
+def is_whole(network: NetworkFacts) -> bool:
+    """Tell whether the network was made to the end."""
+    return (folder_of(network) / "whole").exists()
+
+
+def as_made(network: NetworkFacts) -> NetworkFacts | None:
+    """Return the facts with which the network was last made, or begun, on this host."""
+    try:
+        return msgspec.json.decode((folder_of(network) / "network.json").read_bytes(), type=NetworkFacts)
+    except FileNotFoundError:
+        return None
+
+
+def forget_network(network: NetworkFacts) -> None:
+    """Forget the network with all its files."""
+    shutil.rmtree(folder_of(network), ignore_errors=True)
+
+
+def networks(tag: str) -> list[Path]:
+    """Return the folders of the networks that are here."""
+    folder = names.folder(tag)
+    return sorted(entry for entry in folder.iterdir() if entry.is_dir()) if folder.exists() else []
+
+
+def _port_file(network: NetworkFacts, tap: str) -> Path:
+    return folder_of(network) / "ports" / f"{tap}.json"
+
+
+def _text(network: NetworkFacts) -> str:
+    return json.dumps(dataclasses.asdict(network))
+
+
+def _make_folder(folder: Path) -> None:
+    """Make the folder and what it lies in, readable whatever the umask is."""
+    if not folder.exists():
+        if folder.parent != Path("/run"):
+            _make_folder(folder.parent)
+        folder.mkdir(exist_ok=True)
+        folder.chmod(READABLE)
+
+
+def _is_at(descriptor: int, path: Path) -> bool:
+    try:
+        return os.path.samestat(os.fstat(descriptor), path.stat())
+    except FileNotFoundError:
+        return False

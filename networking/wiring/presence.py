@@ -1,0 +1,106 @@
+"""What of ours is on this host, found by its names alone: for doctor and for removing an installation."""
+
+import json
+import shutil
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from uuid import UUID
+
+from computecloud.config import CONFIG
+from networking import names
+from networking.wiring import dhcp, links, memory, ruleset
+from networking.wiring.commands import ip, nft, run
+
+
+@dataclass(frozen=True, slots=True)
+class Thing:
+    """Something on the host: a link, namespace, table, chain, dnsmasq (by its bridge), folder (likewise) or note.
+
+    A note is the file that says that a port, named by its tap device, is here.
+    """
+
+    kind: str
+    name: str
+
+
+def present(tag: str) -> list[Thing]:
+    """Return everything on this host that carries the installation's names."""
+    prefix = names.PREFIX + tag
+    folders = memory.networks(tag)
+    found = [Thing("link", link.name) for link in links.LINKS.iterdir() if link.name.startswith(prefix)]
+    if links.NAMESPACES.exists():
+        found += [Thing("namespace", e.name) for e in links.NAMESPACES.iterdir() if e.name.startswith(prefix)]
+    found += {Thing("dnsmasq", Path(conf).parent.name) for conf in dhcp.processes(names.folder(tag)).values()}
+    found += [Thing("folder", folder.name) for folder in folders]
+    found += [Thing("note", note.stem) for folder in folders for note in folder.glob("ports/*.json")]
+    return sorted(found + _rules(tag), key=lambda thing: (thing.kind, thing.name))
+
+
+def wanted(tag: str, ports: Iterable[tuple[UUID, UUID]]) -> set[Thing]:
+    """Return everything that is to be here for these ports, each given as (port id, network id)."""
+    things: set[Thing] = set()
+    for port_id, network_id in ports:
+        tap, called = names.tap(tag, port_id), names.network(tag, network_id)
+        things |= {
+            Thing("link", tap),
+            Thing("chain", tap),
+            Thing("note", tap),
+            Thing("table", names.table(tag)),
+        }
+        things |= {
+            Thing("link", called.bridge),
+            Thing("link", called.veth),
+            Thing("namespace", called.namespace),
+        }
+        things |= {Thing("dnsmasq", called.bridge), Thing("folder", called.bridge)}
+    return things
+
+
+def remove(tag: str, things: Iterable[Thing]) -> None:
+    """Remove these things; what is gone already is no error. Raises WiringFailed."""
+    by_kind: dict[str, list[Thing]] = {}
+    for thing in things:
+        by_kind.setdefault(thing.kind, []).append(thing)
+    with memory.locked(tag):
+        for thing in by_kind.get("dnsmasq", []):
+            dhcp.stop_all(names.folder(tag) / thing.name)
+        lines = [f"link del {thing.name}" for thing in by_kind.get("link", []) if links.exists(thing.name)]
+        there = [t.name for t in by_kind.get("namespace", []) if (links.NAMESPACES / t.name).exists()]
+        ip(lines + [f"netns del {name}" for name in there])
+        for thing in by_kind.get("note", []):
+            for note in names.folder(tag).glob(f"*/ports/{thing.name}.json"):
+                note.unlink(missing_ok=True)
+        if "table" in by_kind:
+            nft(ruleset.remove_tables(tag))
+        elif "chain" in by_kind:
+            chains = [ruleset.remove_port(tag, thing.name) for thing in by_kind["chain"]]
+            nft(ruleset.base(tag, CONFIG.web_port) + "".join(chains))
+        for thing in by_kind.get("folder", []):
+            shutil.rmtree(names.folder(tag) / thing.name, ignore_errors=True)
+
+
+def remove_all(tag: str) -> list[Thing]:
+    """Remove everything that the installation has on this host, and have it forward as before; returns what was there.
+
+    Guests must be gone: their cards would hang in the air.
+    """
+    there = present(tag)
+    remove(tag, there)
+    if names.folder(tag).exists():
+        with memory.locked(tag):
+            links.stop_forwarding(names.folder(tag) / "ip_forward")
+            shutil.rmtree(names.folder(tag))
+    return there
+
+
+def _rules(tag: str) -> list[Thing]:
+    if shutil.which("nft") is None:
+        return []
+    table = names.table(tag)
+    listed = json.loads(run(["nft", "-j", "list", "ruleset"]))["nftables"]
+    found = [Thing("table", table) for item in listed if item.get("table", {}).get("name") == table]
+    chains = [item["chain"] for item in listed if item.get("chain", {}).get("table") == table]
+    return found[:1] + [
+        Thing("chain", chain["name"]) for chain in chains if chain["name"].startswith(names.PREFIX + tag)
+    ]
