@@ -2,7 +2,7 @@
 
 Every call that changes something is convergent: made twice it leaves what it leaves when made once, and made on what
 is half there it finishes the rest. Every such call carries the subject epoch; a driver that finds a higher one in the
-guest's own metadata raises StaleEpoch and changes nothing.
+guest's own metadata or folder raises StaleEpoch and changes nothing, and one that finds a lower one there raises it.
 """
 
 import enum
@@ -172,10 +172,10 @@ class Driver(Protocol):
         """Make the guest's disks and config drive in a folder named by its uuid; keeps disks that are whole."""
 
     def remove_disks(self, node: str, uuid: UUID, epoch: int) -> None:
-        """Remove the guest's folder with all in it, if it is there."""
+        """Remove the guest's folder with all in it, if it is there; raises CallFailed while the guest runs."""
 
     def start(self, node: str, spec: GuestSpec) -> None:
-        """Define the guest with its epoch and run it; a guest that runs already is left running."""
+        """Define the guest with its epoch and run it, its disks being made; one that runs already is left running."""
 
     def power_on(self, node: str, uuid: UUID, epoch: int) -> None:
         """Run a defined guest; raises GuestNotFound."""
@@ -193,7 +193,7 @@ class Driver(Protocol):
         """Switch off and undefine the guest, if it is there; its disks stay."""
 
     def raise_epoch(self, node: str, uuid: UUID, epoch: int) -> None:
-        """Write a higher epoch into the guest's metadata, if the guest is there."""
+        """Write a higher epoch into the guest's metadata and its folder, as far as they are there."""
 
     def console_output(self, node: str, uuid: UUID, max_bytes: int) -> bytes:
         """Return the end of what the guest wrote to its first serial port; empty where it wrote nothing."""
@@ -202,7 +202,10 @@ class Driver(Protocol):
         """Return the uuids of which the node holds a disk folder, guest or no guest."""
 
     def listen(self, callback: Callable[[GuestEvent], None]) -> None:
-        """Call back, from a thread of the driver's own, at every power change; returns at once."""
+        """Call back, from a thread of the driver's own, at every power change; returns at once.
+
+        A state may be told twice: all guests' states are told again after the hypervisor could not be heard.
+        """
 
     def close(self) -> None:
         """End threads and connections; calls made after this raise HypervisorUnavailable."""

@@ -88,9 +88,11 @@ class FakeDriver:
         self._act("remove_disks", node, uuid, Change(epoch, _remove_disks, Missing.DONE))
 
     def start(self, node: str, spec: GuestSpec) -> None:
-        """Define the guest and run it."""
+        """Define the guest and run it; raises CallFailed where its disks have not been made."""
 
         def start(guest: FakeGuest) -> None:
+            if missing := {disk.name for disk in spec.disks}.difference(guest.disks):
+                raise CallFailed(f"guest {spec.uuid} lacks its disks {sorted(missing)}")
             guest.name, guest.defined = spec.name, True
             _run(guest)
 

@@ -5,6 +5,7 @@ from itertools import count
 from pathlib import Path, PurePosixPath
 
 from pycdlib import PyCdlib
+from pycdlib.pycdlibexception import PyCdlibException
 
 from hypervisors.driver import CallFailed
 from hypervisors.libvirt.overlay import finish
@@ -13,7 +14,7 @@ LABEL = "config-2"
 
 
 def make(files: dict[str, bytes], path: Path) -> None:
-    """Write an image that holds the files (path in the drive to content), whole or not at all."""
+    """Write an image that holds the files (path in the drive to content), whole or not at all; raises CallFailed."""
     half = path.with_name(f".{path.name}.half")
     half.unlink(missing_ok=True)
     iso = PyCdlib()
@@ -23,6 +24,8 @@ def make(files: dict[str, bytes], path: Path) -> None:
         with half.open("wb") as file:
             half.chmod(0o600)
             iso.write_fp(file)
+    except PyCdlibException as error:
+        raise CallFailed(f"no config drive can be made of these files: {error}") from error
     finally:
         iso.close()
     finish(half, path)

@@ -128,9 +128,13 @@ class Connection:
         log.warning("libvirt.connection_lost", uri=self._uri)
 
     def _put_away(self) -> None:
-        """Have no connection any more; the old one is closed in a thread, since a hung libvirtd hangs that, too."""
+        """Have no connection any more; the lock is held.
+
+        The old one is let go in a thread, since a hung libvirtd hangs that, too. It closes itself once no call in
+        flight uses it any more: closed under a call, libvirt would work on freed memory.
+        """
         if self._connect is not None:
-            ends = (self._release, self._connect.unregisterCloseCallback, self._connect.close)
+            ends = (self._release, self._connect.unregisterCloseCallback)
             threading.Thread(target=_retire, args=ends, name="libvirt-retire", daemon=True).start()
         self._connect, self._release = None, _nothing
 

@@ -56,13 +56,9 @@ class DomainEvents:
                 self._announce(domain, power_state(stats["state.state"]))
         return lambda: connect.domainEventDeregisterAny(registered)
 
-    def _on_lifecycle(self, _connect: Any, domain: Any, event: int, detail: int, generation: int) -> None:
-        if generation != self._generation or event not in _EVENTS:
-            return
-        state = _EVENTS[event]
-        if event == libvirt.VIR_DOMAIN_EVENT_STOPPED and detail == libvirt.VIR_DOMAIN_EVENT_STOPPED_CRASHED:
-            state = PowerState.CRASHED
-        self._announce(domain, state)
+    def _on_lifecycle(self, _connect: Any, domain: Any, event: int, _detail: int, generation: int) -> None:
+        if generation == self._generation and event in _EVENTS:
+            self._announce(domain, _EVENTS[event])
 
     def _announce(self, domain: Any, state: PowerState) -> None:
         self._announcer.announce(GuestEvent(self._node, UUID(bytes=domain.UUID()), state))

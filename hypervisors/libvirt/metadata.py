@@ -45,8 +45,8 @@ def parse(xml: str) -> Marks | None:
 def write_epoch(domain: Any, epoch: int) -> None:
     """Write the epoch into the definition of a domain, and into the running one."""
     xml = _text(domain)
-    guest = element(epoch, "") if xml is None else etree.fromstring(xml)
-    guest.set("epoch", str(epoch))
+    guest = etree.Element("guest", definition="") if xml is None else etree.fromstring(xml)
+    guest.set("epoch", str(epoch))  # libvirt adds the namespace itself, and refuses one that is there
     flags = libvirt.VIR_DOMAIN_AFFECT_CONFIG
     if domain.isActive():
         flags |= libvirt.VIR_DOMAIN_AFFECT_LIVE

@@ -189,6 +189,13 @@ def test_a_destroyed_guest_leaves_its_disks_and_may_be_started_again(driver: Dri
     assert power(driver, spec) is PowerState.RUNNING
 
 
+def test_a_guest_whose_disks_are_not_made_does_not_start(driver: Driver, spec: GuestSpec) -> None:
+    with pytest.raises(CallFailed):
+        driver.start(HOST, spec)
+    boot(driver, spec)
+    assert power(driver, spec) is PowerState.RUNNING
+
+
 def test_the_disks_of_a_running_guest_stay(driver: Driver, spec: GuestSpec) -> None:
     boot(driver, spec)
     with pytest.raises(CallFailed, match="not off"):

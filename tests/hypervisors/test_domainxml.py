@@ -1,0 +1,71 @@
+"""A guest's XML: golden files (rewrite them with UPDATE_GOLDEN=1), refusals, and what its digest covers."""
+
+import os
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from lxml import etree
+
+from hypervisors.driver import CallFailed, Disk, GuestSpec, Nic
+from hypervisors.libvirt import domainxml, metadata
+from tests.hypervisors.guests import FOLDER, GUESTS, TCG, UUID_A
+
+GOLDEN = Path(__file__).parent / "golden"
+PLAIN, _ = GUESTS["plain-tcg"]
+
+
+@pytest.mark.parametrize("name", GUESTS)
+def test_a_guests_xml_is_the_golden_one(name: str) -> None:
+    spec, platform = GUESTS[name]
+    xml, _ = domainxml.build(spec, platform, FOLDER)
+    golden = GOLDEN / f"{name}.xml"
+    if os.environ.get("UPDATE_GOLDEN"):
+        golden.write_text(xml)
+    assert xml == golden.read_text()
+
+
+def test_every_golden_file_has_its_guest() -> None:
+    assert {path.stem for path in GOLDEN.iterdir()} == set(GUESTS)
+
+
+def test_metadata_says_whose_guest_it_is_and_its_epoch() -> None:
+    xml, digest = domainxml.build(PLAIN, TCG, FOLDER)
+    ours = etree.fromstring(xml).find(f"metadata/{{{metadata.NAMESPACE}}}guest")
+    assert ours is not None
+    assert metadata.parse(etree.tostring(ours, encoding="unicode")) == metadata.Marks(3, digest)
+    assert ours.findtext(f"{{{metadata.NAMESPACE}}}project") == PLAIN.project_id
+    assert ours.findtext(f"{{{metadata.NAMESPACE}}}name") == "web 1"
+
+
+@pytest.mark.parametrize("epoch", ["", "-1", "x", "1.5", "²"])
+def test_metadata_without_an_epoch_that_is_a_number_is_not_ours(epoch: str) -> None:
+    assert metadata.parse(f"<guest xmlns='{metadata.NAMESPACE}' epoch='{epoch}'/>") is None
+
+
+def test_the_digest_changes_with_the_guest_but_not_with_its_epoch_or_name() -> None:
+    def digest(spec: GuestSpec) -> str:
+        return domainxml.build(spec, TCG, FOLDER)[1]
+
+    assert digest(replace(PLAIN, epoch=9, display_name="another")) == digest(PLAIN)
+    assert digest(replace(PLAIN, memory_mib=1024)) != digest(PLAIN)
+
+
+@pytest.mark.parametrize(
+    ("spec", "words"),
+    [
+        (replace(PLAIN, disks=(Disk("root", 1, bus="ide"),)), "no disk bus 'ide'"),
+        (replace(PLAIN, disks=(Disk("../root", 1),)), "cannot be named"),
+        (replace(PLAIN, disks=(Disk("", 1),)), "cannot be named"),
+        (replace(PLAIN, disks=tuple(Disk(f"d{n}", 1) for n in range(27))), "at most 26 disks"),
+        (
+            replace(PLAIN, nics=(Nic(UUID_A, "fa:16:3e:00:00:01", "tap1", "br", model="ne2k"),)),
+            "no NIC model",
+        ),
+        (replace(PLAIN, properties={"hw_machine_type": "isapc"}), "hw_machine_type may be"),
+        (replace(PLAIN, properties={"hw_video_model": "voodoo"}), "hw_video_model may not be"),
+    ],
+)
+def test_what_no_guest_can_have_is_refused_in_words(spec: GuestSpec, words: str) -> None:
+    with pytest.raises(CallFailed, match=words):
+        domainxml.build(spec, TCG, FOLDER)
