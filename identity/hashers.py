@@ -6,6 +6,6 @@ from django.contrib.auth.hashers import Argon2PasswordHasher
 class Argon2idHasher(Argon2PasswordHasher):
     """Django's Argon2id with costs that one web server can bear; raising them rehashes at the next log-in."""
 
-    time_cost = 3
+    time_cost = 6
     memory_cost = 16_384  # KiB
     parallelism = 1

@@ -18,7 +18,7 @@ class _Memory:
     def __init__(self) -> None:
         self.lock = threading.Lock()
         self.before: dict[str, float] = {}
-        self.read_at = 0.0
+        self.read_at: float | None = None
         self.newest: datetime | None = None
 
 
@@ -61,11 +61,11 @@ def is_revoked(caller: Caller) -> bool:
 
 
 def forget() -> None:
-    """Empty this process's memory; tests call it between databases."""
+    """Empty this process's memory, so that the next check reads all rows."""
     with _memory.lock:
         _memory.before = {}
         _memory.newest = None
-        _memory.read_at = 0.0
+        _memory.read_at = None
 
 
 def delete_expired() -> int:
@@ -91,9 +91,15 @@ def _add(key: str, expires_at: datetime | None = None) -> None:
 
 
 def _refresh() -> None:
-    if time.monotonic() - _memory.read_at < REFRESH_S or not _memory.lock.acquire(blocking=False):
+    read_at = _memory.read_at
+    if read_at is not None and time.monotonic() - read_at < REFRESH_S:
+        return
+    # While one thread reads anew the others go on with what is known; but nobody goes on with nothing.
+    if not _memory.lock.acquire(blocking=read_at is None):
         return
     try:
+        if _memory.read_at != read_at:
+            return
         began = time.monotonic()
         rows = Revocation.objects.all()
         if _memory.newest is not None:
@@ -101,6 +107,8 @@ def _refresh() -> None:
         for key, before, created_at in rows.values_list("key", "before", "created_at"):
             _memory.before[key] = max(before, _memory.before.get(key, 0.0))
             _memory.newest = max(created_at, _memory.newest or created_at)
+        oldest = time.time() - CONFIG.token_lifetime_s
+        _memory.before = {key: before for key, before in _memory.before.items() if before > oldest}
         _memory.read_at = began
     finally:
         _memory.lock.release()

@@ -69,7 +69,9 @@ def issue(grant: Grant, *, at: float | None = None, expires_at: float | None = N
 def check(token: str) -> Caller:
     """Return who the token speaks for; raises InvalidToken."""
     caller = _read(token)
-    if caller.expires_at.timestamp() <= time.time():
+    now = time.time()
+    # The configured lifetime counts too: revocations are forgotten after it, also when it was lowered meanwhile.
+    if now >= min(caller.expires_at.timestamp(), caller.issued_at.timestamp() + CONFIG.token_lifetime_s):
         raise InvalidToken("The token has expired. Log in again.")
     if revocation.is_revoked(caller):
         raise InvalidToken("The token has been revoked. Log in again.")

@@ -194,5 +194,5 @@ urlpatterns: list[URLPattern] = [
     *_both("network", _served(network_versions)),
     *_both("network/v2.0", _served(network_resources)),
     *_both("placement", _served(placement_versions)),
-    re_path(r"^compute/(?!v2(\.1)?/)", _served(compute_choices, 300)),
+    re_path(r"^compute/(?!v2(?:\.1)?/)", _served(compute_choices, 300)),
 ]
