@@ -51,6 +51,7 @@ SORT_KEYS: Mapping[str, tuple[str, Any]] = MappingProxyType(
         "vm_state": ("vm_state", None),
     }
 )
+_FIELDS = {one.name: one for one in Instance._meta.concrete_fields}
 DEFAULT_SORT = (("created_at", "desc"), ("uuid", "desc"))
 
 
@@ -96,7 +97,9 @@ class _Column:
     rising: bool = field(kw_only=True)
 
     def expression(self) -> Expression | F:
-        return F(self.name) if self.null is None else Coalesce(F(self.name), Value(self.null))
+        if self.null is None:
+            return F(self.name)
+        return Coalesce(F(self.name), Value(self.null, output_field=_FIELDS[self.name]))
 
     def sorting(self) -> OrderBy:
         return self.expression().asc() if self.rising else self.expression().desc()

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
 
+from django.core.exceptions import EmptyResultSet
 from django.db import connection
 from django.db.models import QuerySet
 
@@ -66,7 +67,10 @@ _POSTGRESQL = _columns(
 def fetch(servers: QuerySet[Instance], columns: Sequence[str]) -> list[tuple[Any, ...]]:
     """Return one tuple a server with these columns, in the query's order; one query."""
     dialect = _POSTGRESQL if connection.vendor == "postgresql" else _SQLITE
-    compiled, params = servers.values_list("pk").query.sql_with_params()
+    try:
+        compiled, params = servers.values_list("pk").query.sql_with_params()
+    except EmptyResultSet:  # the conditions contradict each other
+        return []
     tail = compiled[compiled.index(" FROM ") :]
     with connection.cursor() as cursor:
         cursor.execute(f"SELECT {','.join(dialect[column] for column in columns)}{tail}", params)

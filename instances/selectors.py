@@ -79,9 +79,11 @@ def flavor(flavorid: str) -> Flavor:
 
 
 def flavor_for(flavorid: str, caller: Caller) -> Flavor:
-    """Return a flavor that the caller may use; raises NotFound."""
-    found = flavors(caller, is_public=None).filter(flavorid=flavorid).first()
-    if found is None:
+    """Return a flavor that the caller may use; raises NotFound. One query where the flavor is public."""
+    found = flavor(flavorid)
+    if caller.is_admin or (found.is_public and not found.disabled):
+        return found
+    if found.disabled or not found.accesses.filter(project_id=caller.project_id).exists():
         raise NotFound(f"Flavor {flavorid} could not be found.")
     return found
 

@@ -12,12 +12,12 @@ from computecloud.wire.errors import NotFound
 from instances import selectors
 from instances.api.base import ComputeView
 from instances.api.queries import LimitsQuery, ServicesQuery
+from instances.services.keypairs import MAX_PER_USER
 from instances.services.metadata import MAX_ITEMS
 from scheduling.models import Node
 from workers.models import Host
 
 BINARY = "nova-compute"
-KEYPAIRS_MAX = 100
 _NO_LIMIT = -1
 
 
@@ -122,7 +122,7 @@ class LimitsView(ComputeView):
             "totalRAMUsed": usage.ram_mib,
             "maxServerMeta": MAX_ITEMS,
             "maxImageMeta": MAX_ITEMS,
-            "maxTotalKeypairs": KEYPAIRS_MAX,
+            "maxTotalKeypairs": MAX_PER_USER,
             "maxServerGroups": 10,
             "maxServerGroupMembers": 10,
             "totalServerGroupsUsed": 0,

@@ -5,11 +5,13 @@ from dataclasses import dataclass
 import structlog
 from django.db import IntegrityError, transaction
 
-from computecloud.wire.errors import Conflict, NotFound
+from computecloud.wire.errors import Conflict, NotFound, QuotaExceeded
 from instances import keys
 from instances.models import KeyPair
 
 log = structlog.get_logger()
+
+MAX_PER_USER = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +23,7 @@ class Made:
 
 
 def create(*, user_id: str, name: str, key_type: str = "ssh", public_key: str | None = None) -> Made:
-    """Keep a key that the user brings, or make one; raises InvalidInput, Conflict where the name is taken."""
+    """Keep a key that the user brings, or make one; raises InvalidInput, Conflict where the name is taken, QuotaExceeded."""
     made = None
     if public_key is None:
         made = keys.generate_ssh() if key_type == "ssh" else keys.generate_x509(user_id)
@@ -36,6 +38,8 @@ def create(*, user_id: str, name: str, key_type: str = "ssh", public_key: str | 
     try:
         with transaction.atomic():
             pair.save(force_insert=True)
+            if KeyPair.objects.filter(user_id=user_id).count() > MAX_PER_USER:
+                raise QuotaExceeded("Quota exceeded, too many key pairs.")
     except IntegrityError:
         raise Conflict(f"Key pair '{name}' already exists.") from None
     log.info("keypair.created", user_id=user_id, name=name, generated=made is not None)
