@@ -32,7 +32,7 @@ def bytes_without_image() -> Iterator[Violation]:
 
 def image_without_bytes() -> Iterator[Violation]:
     """Yield the images that are said to be whole though their bytes are not there, or not as many."""
-    for image in Image.objects.filter(status__in=WHOLE).only("id", "size_bytes"):
+    for image in Image.objects.filter(status__in=WHOLE).only("id", "size_bytes").iterator():
         path = store.path(image.id)
         size = path.stat().st_size if path.exists() else None
         if size != image.size_bytes:

@@ -14,11 +14,11 @@ from django.db.models.fields.json import KeyTransform
 from django.db.models.functions import Coalesce
 
 from computecloud.wire.errors import Forbidden, InvalidInput, NotFound
+from identity import policy
 from identity.caller import Caller
 from images.models import Image, ImageMember
 from images.states import MemberStatus, Status, Visibility
 
-WRITER_ROLES = frozenset({"member", "manager", "admin"})
 MOMENT_LOOKUPS = frozenset({"gt", "gte", "lt", "lte", "eq", "neq"})
 
 # Glance's sort keys; what may be null is given a value, because databases disagree on where nulls go.
@@ -92,8 +92,8 @@ def get_for_change(image_id: UUID, caller: Caller) -> Image:
 
 def require_writer(caller: Caller) -> None:
     """Raise Forbidden where caller's roles only let him read."""
-    if not caller.is_admin and not caller.roles & WRITER_ROLES:
-        raise Forbidden("Changing images needs the role member in this project.")
+    if not caller.is_admin:
+        policy.require(caller, policy.MEMBER)
 
 
 def members(image_id: UUID, caller: Caller) -> list[ImageMember]:

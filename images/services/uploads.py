@@ -42,7 +42,7 @@ def upload(image_id: UUID, body: store.Readable, *, announced_bytes: int | None,
     """
     image = selectors.get_for_change(image_id, caller)
     if image.disk_format is None or image.container_format is None:
-        raise InvalidInput("Set the image's disk_format and container_format before uploading.")
+        raise _unformatted()
     try:
         with store.receiving(image_id) as part:
             _begin(image_id)
@@ -87,10 +87,10 @@ def _begin(image_id: UUID) -> None:
 
 
 def _fill(image_id: UUID, part: files.Part, body: store.Readable, announced_bytes: int | None) -> None:
-    disk_format = DiskFormat(Image.objects.get(id=image_id).disk_format or "")
-    _let_go_of_the_database()
     done = False
     try:
+        disk_format = _format_of(image_id)
+        _let_go_of_the_database()
         received = store.receive(
             part, body, announced_bytes=announced_bytes, max_bytes=CONFIG.image_max_gib << 30
         )
@@ -106,6 +106,18 @@ def _fill(image_id: UUID, part: files.Part, body: store.Readable, announced_byte
         if not done:
             _abandon(image_id)
     log.info("image.uploaded", image_id=str(image_id), size_bytes=received.size_bytes)
+
+
+def _format_of(image_id: UUID) -> DiskFormat:
+    """Return what the image was declared to be when its upload began; nobody changes that until it ends."""
+    disk_format = Image.objects.values_list("disk_format", flat=True).get(id=image_id)
+    if disk_format is None:
+        raise _unformatted()
+    return DiskFormat(disk_format)
+
+
+def _unformatted() -> InvalidInput:
+    return InvalidInput("Set the image's disk_format and container_format before uploading.")
 
 
 def _facts(received: store.Received, virtual_size_bytes: int) -> dict[str, object]:

@@ -3,6 +3,7 @@
 import hashlib
 import io
 import os
+import resource
 import subprocess
 import sys
 import threading
@@ -13,7 +14,7 @@ from uuid import UUID, uuid4
 import pytest
 from django.db import connection
 
-from computecloud.wire.errors import Conflict, Forbidden, InvalidInput, NotFound, TooLarge
+from computecloud.wire.errors import Conflict, Forbidden, InvalidInput, NotFound, TooLarge, Unavailable
 from identity.caller import Caller
 from images import services, store
 from images.models import Image
@@ -136,6 +137,18 @@ def test_more_than_is_allowed_is_refused_though_nothing_was_announced(state: Pat
         store.receive(part, Endless(), announced_bytes=None, max_bytes=4 * MIB)
     assert part.bytes_written < 5 * MIB
     assert files_in(state) == []
+
+
+def test_a_full_disk_is_said_and_leaves_nothing(state: Path, alice: Caller) -> None:
+    image = services.create(RAW, caller=alice)
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (48 * MIB, limits[1]))
+    try:
+        with pytest.raises(Unavailable, match="full"):
+            services.upload(image.id, io.BytesIO(b"x" * 49 * MIB), announced_bytes=None, caller=alice)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert (status_of(image.id), files_in(state)) == (Status.QUEUED, [])
 
 
 def test_after_a_bad_upload_a_good_one_is_taken(state: Path, alice: Caller) -> None:
