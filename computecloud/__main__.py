@@ -1,0 +1,5 @@
+"""python -m computecloud: the command line of an installation."""
+
+from computecloud.cli.app import main
+
+main()

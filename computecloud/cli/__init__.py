@@ -1,0 +1,1 @@
+"""The computecloud command: starts, watches, checks and ends an installation on this machine."""

@@ -1,0 +1,44 @@
+"""The group of commands. Each command's module is loaded when it is asked for, so that none pays for another."""
+
+import sys
+from importlib import import_module
+
+import click
+
+COMMANDS = {
+    "up": "Start the cloud, and make what a newcomer needs.",
+    "down": "Stop the cloud; with --purge remove its data.",
+    "status": "Show processes and addresses.",
+    "doctor": "Check every invariant.",
+    "timeline": "Show the steps of a server's last operation.",
+}
+
+
+class Commands(click.Group):
+    """Commands by name, each from the module computecloud.cli.<name>, where it is called `command`."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 — click's signature
+        """Return the names in the order of their use."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
+        """Return the command of that name."""
+        if cmd_name not in COMMANDS:
+            return None
+        command: click.Command = import_module(f"computecloud.cli.{cmd_name}").command
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
+        """Write the commands without loading them."""
+        with formatter.section("Commands"):
+            formatter.write_dl(list(COMMANDS.items()))
+
+
+@click.command(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
+def computecloud() -> None:
+    """ComputeCloud on this machine. Its state is in var/, or in COMPUTECLOUD_STATE_DIR."""
+
+
+def main() -> None:
+    """Run the command line; a failure is told in its own words."""
+    sys.exit(computecloud(prog_name="computecloud"))

@@ -1,0 +1,78 @@
+"""libvirtd on this machine: one that runs already is used; where none does, we run our own."""
+
+import os
+import subprocess
+from contextlib import suppress
+from pathlib import Path
+
+from computecloud.cli.failures import Failure
+from computecloud.cli.installation import Installation
+from computecloud.cli.programs import which
+from computecloud.cli.progress import Step
+from computecloud.cli.supervisor import alive, end
+
+URI = "qemu:///system"
+PROBE_S = 10
+START_S = 30.0
+
+
+def answers(uri: str) -> bool:
+    """Tell whether a libvirtd answers at this address; a child process asks, as a hung one would hang us."""
+    command = [which("virsh", "libvirt-clients"), "-c", uri, "version", "--daemon"]
+    try:
+        return subprocess.run(command, capture_output=True, timeout=PROBE_S, check=False).returncode == 0
+    except subprocess.TimeoutExpired as error:
+        raise Failure(
+            f"libvirtd at {uri} hangs", advice="look at it with virsh; restart it; then run bin/up again"
+        ) from error
+
+
+def require_root() -> None:
+    """Raise Failure where this user may not make networks and guests."""
+    if os.geteuid() != 0:
+        raise Failure(
+            "real guests need root: for bridges, namespaces and libvirtd",
+            advice="run sudo bin/up, or bin/up --driver fake for a cloud without guests",
+        )
+
+
+def start_log_daemon(installation: Installation) -> None:
+    """Start virtlogd, if none runs. It writes the guests' consoles and must outlive bin/down, as they do."""
+    if _runs(Path("/run/virtlogd.pid")) or _runs(_pid_file(installation)):
+        return
+    pid_file = _pid_file(installation)
+    pid_file.unlink(missing_ok=True)
+    command = [which("virtlogd", "libvirt-daemon"), "--daemon", "--pid-file", str(pid_file)]
+    result = subprocess.run(command, capture_output=True, text=True, check=False)
+    if result.returncode and not Path("/run/libvirt/virtlogd-sock").exists():
+        raise Failure(
+            f"virtlogd did not start: {result.stderr.strip()}",
+            advice="start virtlogd by hand, then run bin/up again",
+        )
+
+
+def stop_log_daemon(installation: Installation) -> None:
+    """Stop the virtlogd that start_log_daemon started."""
+    pid_file = _pid_file(installation)
+    if _runs(pid_file):
+        end([int(pid_file.read_text())])
+    pid_file.unlink(missing_ok=True)
+
+
+def wait_until_up(installation: Installation, uri: str, step: Step) -> None:
+    """Wait for our own libvirtd; raises Failure."""
+    log = installation.log / "libvirtd.log"
+    failure = Failure(
+        "libvirtd does not answer", log=log, advice="mend what the log says, then run bin/up again"
+    )
+    step.wait(lambda: answers(uri), seconds=START_S, what="libvirtd", otherwise=lambda: failure)
+
+
+def _pid_file(installation: Installation) -> Path:
+    return installation.run / "virtlogd.pid"
+
+
+def _runs(pid_file: Path) -> bool:
+    with suppress(FileNotFoundError, ValueError):
+        return alive(int(pid_file.read_text()))
+    return False

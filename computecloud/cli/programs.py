@@ -1,0 +1,152 @@
+"""The processes of an installation, as a table, and supervisord's configuration made from it."""
+
+import os
+import shlex
+import shutil
+import sys
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from computecloud.cli.failures import Failure
+from computecloud.cli.installation import HOSTS, PREFIX, ROOT, Installation
+
+CELERY = (sys.executable, "-m", "celery", "-A", "computecloud")
+QUIET = ("--without-gossip", "--without-mingle", "--without-heartbeat", "--loglevel", "WARNING")
+SOCKET_PATH_MAX = 100  # a unix socket's path has at most 107 bytes; supervisord adds a suffix while it binds
+THREADS = {"libvirt": 16, "fake": 4}
+
+
+@dataclass(frozen=True, slots=True)
+class Program:
+    """A process under the supervisor; priority orders starts (rising) and stops (falling)."""
+
+    name: str
+    command: tuple[str, ...]
+    priority: int
+    environment: dict[str, str] = field(default_factory=dict)
+    stop_s: int = 10
+
+
+def programs(installation: Installation, settings: dict[str, str], *, own_libvirtd: bool) -> list[Program]:
+    """Return what an installation with these settings consists of."""
+    hosts = [_host(name, settings["DRIVER"]) for name in host_names(settings)]
+    found = [_web(installation, settings), _control(), *hosts, _beat(installation)]
+    if not settings.get("BROKER_URL"):
+        found.append(_redis(installation))
+    if own_libvirtd:
+        found.append(Program("libvirtd", (which("libvirtd", "libvirt-daemon"),), priority=10))
+    return sorted(found, key=lambda program: (program.priority, program.name))
+
+
+def host_names(settings: dict[str, str]) -> list[str]:
+    """Return the names of this machine's host workers: its own, or fake-1, fake-2, …"""
+    if settings["DRIVER"] == "fake":
+        return [f"fake-{number}" for number in range(1, int(settings.get(HOSTS, "1")) + 1)]
+    return [settings.get("HOST_NAME") or os.uname().nodename]
+
+
+def which(name: str, package: str) -> str:
+    """Return the path of a program; raises Failure naming the package that has it."""
+    path = shutil.which(name, path=os.environ.get("PATH", "") + ":/usr/sbin:/sbin")
+    if path is None:
+        raise Failure(
+            f"{name} is not installed", advice=f"run bin/up, which installs it, or: apt-get install {package}"
+        )
+    return path
+
+
+def configuration(installation: Installation, wanted: Iterable[Program]) -> str:
+    """Return supervisord's configuration; raises Failure where the state folder's path is too long for a socket."""
+    socket = str(installation.run / "supervisor.sock")
+    if len(socket.encode()) > SOCKET_PATH_MAX:
+        raise Failure(f"the path {socket} is too long for a socket", advice="choose a shorter --state-dir")
+    log = installation.log
+    sections = [
+        _section("unix_http_server", file=socket, chmod="0700"),
+        _section(
+            "supervisord",
+            logfile=log / "supervisord.log",
+            logfile_maxbytes="1MB",
+            logfile_backups=1,
+            loglevel="info",
+            pidfile=installation.run / "supervisord.pid",
+            directory=ROOT,
+            **({"user": "root"} if os.geteuid() == 0 else {}),
+        ),
+        "[rpcinterface:supervisor]\nsupervisor.rpcinterface_factory = supervisor.rpcinterface:make_main_rpcinterface\n",
+        *(_program(program, log / f"{program.name}.log") for program in wanted),
+    ]
+    return "\n".join(sections)
+
+
+def _section(title: str, **values: object) -> str:
+    lines = [f"{key} = {str(value).replace('%', '%%')}\n" for key, value in values.items()]
+    return f"[{title}]\n" + "".join(lines)
+
+
+def _program(program: Program, log: object) -> str:
+    environment = ",".join(f'{key}="{value}"' for key, value in program.environment.items())
+    return _section(
+        f"program:{program.name}",
+        command=shlex.join(program.command),
+        priority=program.priority,
+        environment=environment,
+        directory=ROOT,
+        autorestart="true",
+        startsecs=1,
+        startretries=20,
+        stopwaitsecs=program.stop_s,
+        redirect_stderr="true",
+        stdout_logfile=log,
+        stdout_logfile_maxbytes="10MB",
+        stdout_logfile_backups=2,
+    )
+
+
+def _redis(installation: Installation) -> Program:
+    options = {
+        "port": "0",
+        "unixsocket": str(installation.run / "redis.sock"),
+        "unixsocketperm": "700",
+        "dir": str(installation.state / "redis"),
+        "appendonly": "yes",
+        "appendfsync": "everysec",
+        "save": "",
+        "maxmemory-policy": "noeviction",
+        "set-proc-title": "no",
+    }
+    words = [word for key, value in options.items() for word in (f"--{key}", value)]
+    return Program("redis", (which("redis-server", "redis-server"), *words), priority=20)
+
+
+def _web(installation: Installation, settings: dict[str, str]) -> Program:
+    options = {
+        "interface": "wsgi",
+        "host": settings["WEB_HOST"],
+        "port": settings["WEB_PORT"],
+        "http": "1",
+        "workers": "1",
+        "blocking-threads": "4",
+        "static-path-route": "/static",
+        "static-path-mount": str(installation.state / "static"),
+    }
+    words = [word for key, value in options.items() for word in (f"--{key}", value)]
+    command = (sys.executable, "-m", "granian", *words, "--no-ws", "computecloud.wsgi:application")
+    return Program("web", command, priority=50, stop_s=20)
+
+
+def _control() -> Program:
+    command = (*CELERY, "worker", "-P", "threads", "-c", "2", "-Q", "control", "-n", "control@%h", *QUIET)
+    return Program("control", command, priority=40, environment={f"{PREFIX}ROLE": "control"}, stop_s=20)
+
+
+def _host(name: str, driver: str) -> Program:
+    words = ("-P", "threads", "-c", str(THREADS[driver]), "-Q", f"host.{name}", "-n", f"host.{name}@%h")
+    environment = {f"{PREFIX}ROLE": "host", f"{PREFIX}HOST_NAME": name}
+    return Program(f"host-{name}", (*CELERY, "worker", *words, *QUIET), 30, environment, stop_s=20)
+
+
+def _beat(installation: Installation) -> Program:
+    schedule = str(installation.run / "beat-schedule")
+    command = (*CELERY, "beat", "--loglevel", "WARNING", "--pidfile=", "--schedule", schedule)
+    return Program("beat", command, priority=60)

@@ -1,0 +1,201 @@
+"""The supervisor of an installation's processes: supervisord, asked over its own socket."""
+
+import hashlib
+import http.client
+import os
+import signal
+import subprocess
+import sys
+import time
+import xmlrpc.client
+from collections.abc import Iterable
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from supervisor.xmlrpc import SupervisorTransport
+
+from computecloud.cli.failures import Failure
+from computecloud.cli.installation import PREFIX, Installation
+from computecloud.cli.programs import Program
+from computecloud.cli.progress import Step
+
+START_S = 20.0
+STOP_S = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class Process:
+    """A program as supervisord sees it; pid is 0 where it does not run."""
+
+    name: str
+    state: str
+    pid: int
+    description: str
+
+    @property
+    def runs(self) -> bool:
+        """Tell whether it is up."""
+        return self.state == "RUNNING"
+
+
+class Supervisor:
+    """One installation's supervisord; it may be running or not."""
+
+    def __init__(self, installation: Installation) -> None:
+        self._installation = installation
+        self._socket = installation.run / "supervisor.sock"
+        self._configuration = installation.run / "supervisord.conf"
+        self._started_with = installation.run / "started-with"
+
+    @property
+    def _calls(self) -> Any:
+        transport = SupervisorTransport(None, None, serverurl=f"unix://{self._socket}")
+        return xmlrpc.client.ServerProxy("http://localhost", transport=transport).supervisor
+
+    def processes(self) -> list[Process]:
+        """Return the programs; none where supervisord does not answer."""
+        try:
+            answer = self._calls.getAllProcessInfo()
+        except (OSError, http.client.HTTPException, xmlrpc.client.Error):
+            return []
+        return [Process(row["name"], row["statename"], row["pid"], row["description"]) for row in answer]
+
+    def runs_as(self, fingerprint: str) -> bool:
+        """Tell whether all programs run, and were started with what the fingerprint stands for."""
+        with suppress(FileNotFoundError):
+            if self._started_with.read_text() == fingerprint:
+                found = self.processes()
+                return bool(found) and all(process.runs for process in found)
+        return False
+
+    def start(self, configuration: str, fingerprint: str, environment: dict[str, str], step: Step) -> None:
+        """Start supervisord, which starts the programs; raises Failure where it does not answer."""
+        self._configuration.write_text(configuration)
+        self._started_with.unlink(missing_ok=True)
+        log = self._installation.log / "supervisord.log"
+        command = [sys.executable, "-m", "supervisor.supervisord", "-c", str(self._configuration)]
+        result = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+        if result.returncode:
+            words = (result.stderr or result.stdout).strip().splitlines()
+            raise Failure(
+                f"supervisord did not start: {words[-1:]}",
+                log=log,
+                advice="mend what the log says; run bin/up again",
+            )
+        failure = Failure("supervisord does not answer", log=log, advice="run bin/down, then bin/up")
+        step.wait(
+            lambda: bool(self.processes()), seconds=START_S, what="supervisord", otherwise=lambda: failure
+        )
+        self._started_with.write_text(fingerprint)
+
+    def wait_until_up(self, step: Step) -> None:
+        """Wait until every program runs; raises Failure with the log of one that does not."""
+
+        def all_up() -> bool:
+            self._raise_if_gone_wrong()
+            return all(process.runs for process in self.processes())
+
+        def late() -> Failure:
+            slow = [process for process in self.processes() if not process.runs]
+            return (
+                self._failure(slow[0]) if slow else Failure("supervisord is gone", advice="run bin/up again")
+            )
+
+        step.wait(all_up, seconds=START_S, what="processes", otherwise=late)
+
+    def _raise_if_gone_wrong(self) -> None:
+        for process in self.processes():
+            if process.state in ("BACKOFF", "FATAL", "EXITED"):
+                raise self._failure(process)
+
+    def _failure(self, process: Process) -> Failure:
+        log = self._installation.log / f"{process.name}.log"
+        advice = "mend what the log says, then run bin/up again"
+        return Failure(
+            f"{process.name} does not run ({process.state}: {process.description})", log=log, advice=advice
+        )
+
+    def stop(self, step: Step) -> bool:
+        """Stop all programs and supervisord; False where nothing ran."""
+        pid = self._pid()
+        if pid is None:
+            return False
+        with suppress(OSError, http.client.HTTPException, xmlrpc.client.Error):
+            self._calls.shutdown()
+        log = self._installation.log / "supervisord.log"
+        failure = Failure(
+            f"supervisord, process {pid}, does not end", log=log, advice=f"kill {pid}, then run this again"
+        )
+        step.wait(lambda: not alive(pid), seconds=STOP_S, what="processes to end", otherwise=lambda: failure)
+        return True
+
+    def stop_programs(self) -> None:
+        """Stop the programs but libvirtd; supervisord stays."""
+        for process in reversed(self.processes()):
+            if process.runs and process.name != "libvirtd":
+                self._calls.stopProcess(process.name)
+
+    def _pid(self) -> int | None:
+        try:
+            pid = int((self._installation.run / "supervisord.pid").read_text())
+        except (FileNotFoundError, ValueError):
+            return None
+        return pid if alive(pid) and b"supervisord" in _command(pid) else None
+
+
+def orphans(installation: Installation, wanted: Iterable[Program]) -> list[int]:
+    """Return processes of this installation whose supervisor died without them."""
+    mark = f"{PREFIX}STATE_DIR={installation.state}".encode()
+    commands = {" ".join(program.command[1:]).encode() for program in wanted}
+    found = []
+    for folder in Path("/proc").iterdir():
+        with suppress(OSError, ValueError):
+            pid = int(folder.name)
+            words = b" ".join(_command(pid).split(b"\0")[1:])
+            if words.rstrip() in commands and mark in (folder / "environ").read_bytes().split(b"\0"):
+                found.append(pid)
+    return found
+
+
+def end(pids: Iterable[int], *, patience_s: float = 10.0) -> None:
+    """End processes, and kill those that do not."""
+    waiting = list(pids)
+    for number in (signal.SIGTERM, signal.SIGKILL):
+        for pid in waiting:
+            with suppress(ProcessLookupError):
+                os.kill(pid, number)
+        deadline = time.monotonic() + patience_s
+        while waiting and time.monotonic() < deadline:
+            waiting = [pid for pid in waiting if alive(pid)]
+            time.sleep(0.05)
+
+
+def fingerprint(root: Path, configuration: str, settings: dict[str, str]) -> str:
+    """Return a digest of all that a running process was started with: its code, its settings, its packages."""
+    digest = hashlib.sha256(configuration.encode())
+    digest.update(repr(sorted(settings.items())).encode())
+    files = [
+        *root.glob("*/*.py"),
+        *root.glob("*/*/*.py"),
+        *root.glob("*/*/*/*.py"),
+        root / "requirements.txt",
+    ]
+    for path in sorted(files):
+        if path.relative_to(root).parts[0] not in ("tests", "bench", "var", ".venv"):
+            facts = path.stat()
+            digest.update(f"{path} {facts.st_mtime_ns} {facts.st_size}".encode())
+    return digest.hexdigest()
+
+
+def alive(pid: int) -> bool:
+    """Tell whether a process runs; one that only waits to be reaped does not."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+
+
+def _command(pid: int) -> bytes:
+    return Path(f"/proc/{pid}/cmdline").read_bytes()
