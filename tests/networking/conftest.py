@@ -11,6 +11,7 @@ from networking.models import Network, Subnet
 from networking.services import create_network, create_subnet
 from networking.services.networks import NewNetwork
 from networking.services.subnets import NewSubnet
+from tests.networking.api import Api
 
 
 def a_caller(project_id: str | None = None, *, is_admin: bool = False) -> Caller:
@@ -74,3 +75,18 @@ def forget_the_tag():
 @pytest.fixture
 def instance_id() -> UUID:
     return uuid4()
+
+
+@pytest.fixture
+def api(db, tenant) -> Api:
+    return Api(tenant)
+
+
+@pytest.fixture
+def strangers_api(db, stranger) -> Api:
+    return Api(stranger)
+
+
+@pytest.fixture
+def admin_api(db, admin) -> Api:
+    return Api(admin)
