@@ -11,7 +11,7 @@ from django.test import Client
 
 from computecloud.wire.caller import Caller
 from computecloud.wire.services import COMPUTE, Service
-from identity import policy, tokens
+from identity import policy, revocation, tokens
 from identity.tokens import Grant
 
 
@@ -95,6 +95,7 @@ class Api:
 
     def send(self, method: str, path: str, body: Any = None, **headers: str) -> Any:
         """Send a request; bytes are sent as they are, anything else but None as JSON; `_` in a header is `-`."""
+        revocation.assume_current()
         data = body if isinstance(body, bytes) else b"" if body is None else orjson.dumps(body)
         given = {name.replace("_", "-"): value for name, value in headers.items()}
         content_type = given.pop("Content-Type", "application/json")
