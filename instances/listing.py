@@ -9,7 +9,13 @@ from uuid import UUID
 
 from django.db.models import Expression, F, OrderBy, Q, QuerySet, Value
 from django.db.models.functions import Coalesce
-from django.db.models.lookups import Exact, GreaterThan, LessThan
+from django.db.models.lookups import (
+    Exact,
+    GreaterThan,
+    GreaterThanOrEqual,
+    LessThan,
+    LessThanOrEqual,
+)
 
 from computecloud.wire.errors import InvalidInput
 from instances.models import Instance
@@ -107,6 +113,10 @@ class _Column:
     def past(self, value: Any) -> Q:
         return Q((GreaterThan if self.rising else LessThan)(self.expression(), Value(value)))
 
+    def past_or_level(self, value: Any) -> Q:
+        """Say less than past and level do together, in the one form by which an index finds where to begin."""
+        return Q((GreaterThanOrEqual if self.rising else LessThanOrEqual)(self.expression(), Value(value)))
+
     def level(self, value: Any) -> Q:
         return Q(Exact(self.expression(), Value(value)))
 
@@ -121,4 +131,5 @@ def _after(seen: QuerySet[Instance], marker: UUID, order: Sequence[_Column]) -> 
         value = column.null if at[column.name] is None else at[column.name]
         after |= level & column.past(value)
         level &= column.level(value)
-    return after
+    first = order[0]
+    return after & first.past_or_level(first.null if at[first.name] is None else at[first.name])

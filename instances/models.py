@@ -5,6 +5,7 @@ import uuid
 from typing import Any
 
 from django.db import models
+from django.db.models import Q
 from django.utils import timezone
 
 from instances.states import PowerState, TaskState, VmState
@@ -169,9 +170,13 @@ class Instance(models.Model):
     class Meta:
         ordering = ["-created_at", "-id"]
         indexes = [
-            models.Index(fields=["project_id", "deleted", "-created_at", "-id"], name="instance_of_project"),
-            models.Index(fields=["deleted", "-created_at", "-id"], name="instance_of_all"),
-            models.Index(fields=["host", "deleted"], name="instance_on_host"),
+            models.Index(
+                fields=["project_id", "-created_at", "-id"],
+                name="instance_of_project",
+                condition=Q(deleted=False),
+            ),
+            models.Index(fields=["-created_at", "-id"], name="instance_of_all", condition=Q(deleted=False)),
+            models.Index(fields=["host", "node"], name="instance_on_host", condition=Q(deleted=False)),
             models.Index(fields=["project_id", "updated_at"], name="instance_changed"),
             models.Index(fields=["reservation_id"], name="instance_reserved"),
         ]

@@ -23,7 +23,10 @@ class Made:
 
 
 def create(*, user_id: str, name: str, key_type: str = "ssh", public_key: str | None = None) -> Made:
-    """Keep a key that the user brings, or make one; raises InvalidInput, Conflict where the name is taken, QuotaExceeded."""
+    """Keep a key that the user brings, or make one.
+
+    Raises InvalidInput, Conflict where the name is taken, QuotaExceeded.
+    """
     made = None
     if public_key is None:
         made = keys.generate_ssh() if key_type == "ssh" else keys.generate_x509(user_id)

@@ -1,0 +1,108 @@
+"""Servers, flavors and key pairs in the operators' pages; a server is read only, its states belong to the engine."""
+
+from typing import Any
+
+from django.contrib import admin
+from django.http import HttpRequest
+from django.urls import reverse
+from django.utils.html import format_html
+
+from instances.models import Flavor, FlavorAccess, Instance, KeyPair
+from instances.states import status
+from workers.admin import ReadOnlyAdmin
+
+
+@admin.register(Instance)
+class InstanceAdmin(ReadOnlyAdmin):
+    """Servers, with the way to what was done to each."""
+
+    list_display = ["name", "id", "shown_status", "task_state", "host", "node", "project_id", "created_at"]
+    list_filter = ["vm_state", "task_state", "deleted", "host", "availability_zone"]
+    search_fields = ["id", "name", "hostname", "project_id", "user_id", "reservation_id"]
+    date_hierarchy = "created_at"
+    list_per_page = 50
+    fieldsets = [
+        (
+            None,
+            {
+                "fields": [
+                    "id",
+                    "name",
+                    "description",
+                    "guest",
+                    "project_id",
+                    "user_id",
+                    "reservation_id",
+                    "history",
+                ]
+            },
+        ),
+        (
+            "State",
+            {"fields": ["shown_status", "vm_state", "task_state", "power_state", "fault", "locked_by"]},
+        ),
+        ("Place", {"fields": ["host", "node", "availability_zone", "pinned_zone", "scheduler_hints"]}),
+        (
+            "Made of",
+            {"fields": ["flavor_id", "flavor", "image_id", "image_properties", "key_name", "config_drive"]},
+        ),
+        (
+            "Seen by its tenant",
+            {"fields": ["hostname", "addresses", "metadata", "tags", "security_groups", "volumes"]},
+        ),
+        ("Times", {"fields": ["created_at", "updated_at", "launched_at", "terminated_at", "deleted_at"]}),
+    ]
+
+    @admin.display(description="status")
+    def shown_status(self, instance: Instance) -> str:
+        """Return the status that the API shows."""
+        return status(instance.vm_state, instance.task_state)
+
+    @admin.display(description="guest")
+    def guest(self, instance: Instance) -> str:
+        """Return the guest's name on its node."""
+        return instance.instance_name
+
+    @admin.display(description="history")
+    def history(self, instance: Instance) -> str:
+        """Return links to the operations on this server, and to why it is where it is."""
+        operations = reverse("admin:workers_operation_changelist")
+        decisions = reverse("admin:scheduling_decision_changelist")
+        return format_html(
+            '<a href="{}?subject_id={}">operations</a> · <a href="{}?consumer_id={}">decisions</a>',
+            operations,
+            instance.id,
+            decisions,
+            instance.id,
+        )
+
+
+class AccessInline(admin.TabularInline[FlavorAccess, Flavor]):
+    """The projects that a flavor is opened to."""
+
+    model = FlavorAccess
+    extra = 0
+
+
+@admin.register(Flavor)
+class FlavorAdmin(admin.ModelAdmin[Flavor]):
+    """Flavors; sizes are fixed once servers may have been made with them."""
+
+    list_display = ["name", "flavorid", "vcpus", "ram", "disk", "ephemeral", "swap", "is_public", "disabled"]
+    list_filter = ["is_public", "disabled"]
+    search_fields = ["name", "flavorid"]
+    inlines = [AccessInline]
+    fixed = ["flavorid", "name", "ram", "disk", "vcpus", "swap", "ephemeral", "rxtx_factor", "created_at"]
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> list[str]:
+        """Return what can not be changed in a flavor that exists."""
+        return self.fixed if obj else ["created_at"]
+
+
+@admin.register(KeyPair)
+class KeyPairAdmin(ReadOnlyAdmin):
+    """Public keys of users."""
+
+    list_display = ["name", "user_id", "type", "fingerprint", "created_at"]
+    list_filter = ["type"]
+    search_fields = ["name", "user_id", "fingerprint"]
