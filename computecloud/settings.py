@@ -72,10 +72,14 @@ STATIC_ROOT = CONFIG.state / "static"
 
 def _database() -> dict[str, Any]:
     if CONFIG.database_url:
+        parsed = dj_database_url.parse(CONFIG.database_url)
         return {
-            **dj_database_url.parse(CONFIG.database_url),
+            **parsed,
             "CONN_MAX_AGE": 0,  # the pool keeps the connections
-            "OPTIONS": {"pool": {"min_size": 1, "max_size": CONFIG.database_pool_max, "timeout": 10}},
+            "OPTIONS": {
+                **parsed.get("OPTIONS", {}),  # what the address says after `?`, e.g. sslmode
+                "pool": {"min_size": 1, "max_size": CONFIG.database_pool_max, "timeout": 10},
+            },
         }
     return {
         "ENGINE": "django.db.backends.sqlite3",
