@@ -3,18 +3,24 @@
 import os
 from typing import Any
 
-import django.db
+from computecloud import lean
+from computecloud.config import CONFIG
+
+if CONFIG.role:
+    lean.keep_out()
+
 from celery import Celery
 from celery.fixups.django import DjangoWorkerFixup  # type: ignore[attr-defined]
 
-from computecloud.config import CONFIG
-
-os.environ.setdefault("DJANGO_SETTINGS_MODULE", "computecloud.settings")
+if CONFIG.role != "beat":  # beat only rings; without Django it takes half the memory
+    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "computecloud.settings")
 
 
 def _keep_connections(_self: DjangoWorkerFixup, **_: Any) -> None:
     """Keep database connections between tasks; Celery's own fixup closes them around each, at 20 % of the CPU."""
-    django.db.close_old_connections()
+    from django.db import close_old_connections
+
+    close_old_connections()
 
 
 DjangoWorkerFixup.close_database = _keep_connections
@@ -53,7 +59,12 @@ app.conf.update(
 
 
 def _every(interval_s: float, task: str, *args: str) -> dict[str, Any]:
-    return {"task": task, "schedule": interval_s, "args": args, "options": {"expires": interval_s, "queue": "control"}}
+    return {
+        "task": task,
+        "schedule": interval_s,
+        "args": args,
+        "options": {"expires": interval_s, "queue": "control"},
+    }
 
 
 app.conf.beat_schedule = {
@@ -61,6 +72,7 @@ app.conf.beat_schedule = {
     "observe": _every(10.0, "workers.observe"),
     "audit capacity": _every(60.0, "workers.periodic", "scheduling.capacity_audit"),
 }
-app.autodiscover_tasks(["workers"])
-if CONFIG.role:
+if CONFIG.role != "beat":
+    app.autodiscover_tasks(["workers"])
+if CONFIG.role in ("control", "host"):
     app.conf.include = ["workers.tasks", "workers.celery_hooks"]

@@ -20,11 +20,15 @@ def _about(text: str) -> Meta:
 class Config(msgspec.Struct, frozen=True, kw_only=True):
     """One field a setting; the text beside it is its documentation."""
 
-    state_dir: Annotated[str, _about("folder of everything that is not code: database, images, logs, sockets")] = str(
-        ROOT / "var"
-    )
-    secret_key: Annotated[str, _about("signs sessions and encrypts secret parameters; required in production")] = ""
-    token_keys: Annotated[str, _about("token signing keys, newest first, comma separated; default: secret_key")] = ""
+    state_dir: Annotated[
+        str, _about("folder of everything that is not code: database, images, logs, sockets")
+    ] = str(ROOT / "var")
+    secret_key: Annotated[
+        str, _about("signs sessions and encrypts secret parameters; required in production")
+    ] = ""
+    token_keys: Annotated[
+        str, _about("token signing keys, newest first, comma separated; default: secret_key")
+    ] = ""
     debug: Annotated[bool, _about("Django's debug pages; never in production")] = False
     allowed_hosts: Annotated[str, _about("host names that the web server answers for, comma separated")] = "*"
     public_url: Annotated[str, _about("where clients reach the APIs; empty: as each request says")] = ""
@@ -32,14 +36,20 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     database_url: Annotated[str, _about("postgresql://…; empty: SQLite in state_dir")] = ""
     database_pool_max: Annotated[int, _about("PostgreSQL connections a process")] = 8
     broker_url: Annotated[str, _about("redis://… or amqp://…; empty: the Redis in state_dir")] = ""
-    log_level: Annotated[Literal["debug", "info", "warning", "error"], _about("least severe level that is logged")] = (
-        "info"
-    )
-    role: Annotated[Literal["", "control", "host"], _about("what this Celery worker is; set by the supervisor")] = ""
+    log_level: Annotated[
+        Literal["debug", "info", "warning", "error"], _about("least severe level that is logged")
+    ] = "info"
+    role: Annotated[
+        Literal["", "web", "control", "host", "beat"], _about("what this process is; set by the supervisor")
+    ] = ""
     host_name: Annotated[str, _about("name of this host's worker; empty: the machine's host name")] = ""
-    driver: Annotated[Literal["libvirt", "fake"], _about("which hypervisor driver the host worker uses")] = "libvirt"
+    driver: Annotated[Literal["libvirt", "fake"], _about("which hypervisor driver the host worker uses")] = (
+        "libvirt"
+    )
     libvirt_uri: Annotated[str, _about("libvirt connection of the host worker")] = "qemu:///system"
-    virt_type: Annotated[Literal["auto", "kvm", "qemu"], _about("auto: KVM where a probe proves it, else TCG")] = "auto"
+    virt_type: Annotated[
+        Literal["auto", "kvm", "qemu"], _about("auto: KVM where a probe proves it, else TCG")
+    ] = "auto"
     libvirt_timeout_s: Annotated[float, _about("a libvirt call running longer has an unknown outcome")] = 30.0
     fake_nodes: Annotated[int, _about("nodes of a fake host")] = 1
     fake_node_vcpus: Annotated[int, _about("processors of a fake node")] = 64
@@ -58,7 +68,9 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     host_dead_after_s: Annotated[float, _about("silence after which a host counts as dead")] = 60.0
     admitted_per_project: Annotated[int, _about("operations of one tenant in the queues at once")] = 32
     place_attempts: Annotated[int, _about("nodes tried for one boot")] = 3
-    shutdown_timeout_s: Annotated[float, _about("a guest gets this long to shut down before it is switched off")] = 60.0
+    shutdown_timeout_s: Annotated[
+        float, _about("a guest gets this long to shut down before it is switched off")
+    ] = 60.0
     force_config_drive: Annotated[bool, _about("every guest gets a config drive, asked for or not")] = True
     token_lifetime_s: Annotated[int, _about("a token expires after this time")] = 3_600 * 4
     login_failures_max: Annotated[int, _about("failed log-ins of one account before it is held up")] = 10
@@ -68,7 +80,9 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     dns_servers: Annotated[str, _about("name servers handed to guests, comma separated")] = ""
     web_host: Annotated[str, _about("address the web server listens on")] = "127.0.0.1"
     web_port: Annotated[int, _about("port of the web server")] = 8774
-    gate_dir: Annotated[str, _about("tests only: folder of gate files that hold a worker at a named point")] = ""
+    gate_dir: Annotated[
+        str, _about("tests only: folder of gate files that hold a worker at a named point")
+    ] = ""
 
     @property
     def host(self) -> str:
@@ -84,7 +98,9 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
 def read(environ: Mapping[str, str]) -> Config:
     """Return the settings in environ; raises msgspec.ValidationError naming a setting that is wrong."""
     given = {name: environ.get(PREFIX + name.upper()) for name in Config.__struct_fields__}
-    return msgspec.convert({name: text for name, text in given.items() if text is not None}, Config, strict=False)
+    return msgspec.convert(
+        {name: text for name, text in given.items() if text is not None}, Config, strict=False
+    )
 
 
 CONFIG = read(os.environ)

@@ -24,7 +24,10 @@ AUTH_USER_MODEL = "identity.User"
 DATA_UPLOAD_MAX_MEMORY_SIZE = 114_688  # Nova's limit of a request body; image data is streamed past it
 
 INSTALLED_APPS = [
-    "django.contrib.admin",
+    # A worker has no pages: it need not import every room's admin.py.
+    "django.contrib.admin.apps.SimpleAdminConfig"
+    if CONFIG.role in ("control", "host")
+    else "django.contrib.admin",
     "django.contrib.auth",
     "django.contrib.contenttypes",
     "django.contrib.sessions",

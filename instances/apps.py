@@ -11,10 +11,12 @@ class InstancesConfig(AppConfig):
 
     def ready(self) -> None:
         """Register the workflows, and what this room does on a host."""
-        from instances import checks, on_host, workflows  # noqa: F401
+        import images.invariants
+        from instances import checks, on_host, selectors, workflows  # noqa: F401
         from workers import ask, events
 
         events.on("guest.power", on_host.follow_power)
         events.on("host.taken", on_host.clean_up)
         events.on("host.echo", on_host.audit_power)
         ask.register("console", on_host.console)
+        images.invariants.used_by(selectors.images_on_host)

@@ -128,3 +128,9 @@ def zones() -> dict[str, bool]:
     for zone, enabled, alive, forced_down in rows:
         found[zone] = found.get(zone, False) or (enabled and alive and not forced_down)
     return found
+
+
+def images_on_host(host: str) -> set[UUID]:
+    """Return the images that guests on a host stand on, also of servers that are being deleted."""
+    used = Instance.objects.filter(host=host, deleted=False).exclude(image_id=None)
+    return set(used.values_list("image_id", flat=True))

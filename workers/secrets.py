@@ -3,16 +3,21 @@
 import base64
 import hashlib
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 from uuid import UUID
 
 import orjson
-from cryptography.fernet import Fernet
 from django.conf import settings
 
 from workers.models import Secret
 
+if TYPE_CHECKING:
+    from cryptography.fernet import Fernet
 
-def _cipher() -> Fernet:
+
+def _cipher() -> "Fernet":
+    from cryptography.fernet import Fernet  # 7 MiB that most workers never need
+
     digest = hashlib.sha256(b"operation secrets " + str(settings.SECRET_KEY).encode()).digest()
     return Fernet(base64.urlsafe_b64encode(digest))
 
