@@ -133,4 +133,4 @@ def zones() -> dict[str, bool]:
 def images_on_host(host: str) -> set[UUID]:
     """Return the images that guests on a host stand on, also of servers that are being deleted."""
     used = Instance.objects.filter(host=host, deleted=False).exclude(image_id=None)
-    return set(used.values_list("image_id", flat=True))
+    return {image_id for image_id in used.values_list("image_id", flat=True) if image_id is not None}
