@@ -5,14 +5,17 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 
-from workers.retry import StepFailed
+from hypervisors.driver import CallFailed
 
 TIMEOUT_S = 30.0
 _lock: ContextVar[int | None] = ContextVar("lock", default=None)
 
 
-class WiringFailed(StepFailed):
-    """The host refused a change of its network; the message has the command's own words."""
+class WiringFailed(CallFailed):
+    """The host refused a change of its network; the message has the command's own words.
+
+    It is an error like a driver's, for whoever wires a guest does next to nothing but drive its hypervisor.
+    """
 
     def __init__(self, message: str, *, retryable: bool = True) -> None:
         super().__init__(message, retryable=retryable)

@@ -77,7 +77,7 @@ def _make(network: NetworkFacts) -> None:
 def _remove_rules(tag: str, taps: Iterable[str], idle: Iterable[NetworkFacts]) -> None:
     gone = {memory.folder_of(network) for network in idle}
     if gone >= set(memory.networks(tag)):
-        nft(ruleset.remove_tables(tag))
+        nft(ruleset.remove_tables(ruleset.tables(tag)))
         return
     nft(
         ruleset.base(tag, CONFIG.web_port)

@@ -103,8 +103,13 @@ def is_whole(network: NetworkFacts) -> bool:
 
 def as_made(network: NetworkFacts) -> NetworkFacts | None:
     """Return the facts with which the network was last made, or begun, on this host."""
+    return network_in(folder_of(network))
+
+
+def network_in(folder: Path) -> NetworkFacts | None:
+    """Return the facts of the network in a folder."""
     try:
-        return msgspec.json.decode((folder_of(network) / "network.json").read_bytes(), type=NetworkFacts)
+        return msgspec.json.decode((folder / "network.json").read_bytes(), type=NetworkFacts)
     except FileNotFoundError:
         return None
 

@@ -41,13 +41,9 @@ def wanted(tag: str, ports: Iterable[tuple[UUID, UUID]]) -> set[Thing]:
     """Return everything that is to be here for these ports, each given as (port id, network id)."""
     things: set[Thing] = set()
     for port_id, network_id in ports:
+        things |= {Thing("table", table) for table in ruleset.tables(tag)}
         tap, called = names.tap(tag, port_id), names.network(tag, network_id)
-        things |= {
-            Thing("link", tap),
-            Thing("chain", tap),
-            Thing("note", tap),
-            Thing("table", names.table(tag)),
-        }
+        things |= {Thing("link", tap), Thing("chain", tap), Thing("note", tap)}
         things |= {
             Thing("link", called.bridge),
             Thing("link", called.veth),
@@ -71,13 +67,15 @@ def remove(tag: str, things: Iterable[Thing]) -> None:
         for thing in by_kind.get("note", []):
             for note in names.folder(tag).glob(f"*/ports/{thing.name}.json"):
                 note.unlink(missing_ok=True)
-        if "table" in by_kind:
-            nft(ruleset.remove_tables(tag))
-        elif "chain" in by_kind:
-            chains = [ruleset.remove_port(tag, thing.name) for thing in by_kind["chain"]]
-            nft(ruleset.base(tag, CONFIG.web_port) + "".join(chains))
-        for thing in by_kind.get("folder", []):
-            shutil.rmtree(names.folder(tag) / thing.name, ignore_errors=True)
+        folders = [names.folder(tag) / thing.name for thing in by_kind.get("folder", [])]
+        made = [network for folder in folders if (network := memory.network_in(folder)) is not None]
+        rules = [ruleset.remove_port(tag, thing.name) for thing in by_kind.get("chain", [])]
+        rules += [ruleset.remove_network(network) for network in made]
+        if "table" not in by_kind and rules:
+            nft(ruleset.base(tag, CONFIG.web_port) + "".join(rules))
+        nft(ruleset.remove_tables(thing.name for thing in by_kind.get("table", [])))
+        for folder in folders:
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 def remove_all(tag: str) -> list[Thing]:
@@ -97,10 +95,9 @@ def remove_all(tag: str) -> list[Thing]:
 def _rules(tag: str) -> list[Thing]:
     if shutil.which("nft") is None:
         return []
-    table = names.table(tag)
+    ours, prefix = ruleset.tables(tag), names.PREFIX + tag
     listed = json.loads(run(["nft", "-j", "list", "ruleset"]))["nftables"]
-    found = [Thing("table", table) for item in listed if item.get("table", {}).get("name") == table]
-    chains = [item["chain"] for item in listed if item.get("chain", {}).get("table") == table]
-    return found[:1] + [
-        Thing("chain", chain["name"]) for chain in chains if chain["name"].startswith(names.PREFIX + tag)
-    ]
+    tables = [f"{item['table']['family']} {item['table']['name']}" for item in listed if "table" in item]
+    chains = [item["chain"]["name"] for item in listed if "chain" in item]
+    found = [Thing("table", table) for table in tables if table in ours]
+    return found + [Thing("chain", chain) for chain in chains if chain.startswith(prefix)]

@@ -96,12 +96,14 @@ def remove_port(tag: str, tap: str) -> str:
     )
 
 
-def remove_tables(tag: str) -> str:
-    """Return the script that removes everything."""
-    table = names.table(tag)
-    return "".join(
-        f"add table {family} {table}\ndelete table {family} {table}\n" for family in ("bridge", "inet")
-    )
+def tables(tag: str) -> tuple[str, str]:
+    """Return the installation's tables as nft names them, by family and name."""
+    return f"bridge {names.table(tag)}", f"inet {names.table(tag)}"
+
+
+def remove_tables(named: Iterable[str]) -> str:
+    """Return the script that removes these tables with all in them."""
+    return "".join(f"add table {table}\ndelete table {table}\n" for table in named)
 
 
 def _elements(network: NetworkFacts) -> Iterable[str]:

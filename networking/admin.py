@@ -1,0 +1,79 @@
+"""Networks in the operators' pages: read only, for addresses and wiring change together through the API alone."""
+
+from typing import Any
+
+from django.contrib import admin
+from django.http import HttpRequest
+
+from networking.models import Network, Port, PortAddress, Subnet
+
+
+class ReadOnlyRows:
+    """Rows that are read here and changed elsewhere."""
+
+    def has_add_permission(self, _request: HttpRequest, _parent: Any = None) -> bool:
+        """Nobody adds one here."""
+        return False
+
+    def has_change_permission(self, _request: HttpRequest, _row: Any = None) -> bool:
+        """Nobody changes one here."""
+        return False
+
+    def has_delete_permission(self, _request: HttpRequest, _row: Any = None) -> bool:
+        """Nobody deletes one here."""
+        return False
+
+
+class SubnetInline(ReadOnlyRows, admin.TabularInline[Subnet, Network]):
+    """A network's subnets."""
+
+    model = Subnet
+    fields = ["cidr", "gateway_ip", "enable_dhcp", "dhcp_address", "pools"]
+
+
+class AddressInline(ReadOnlyRows, admin.TabularInline[PortAddress, Port]):
+    """A port's addresses."""
+
+    model = PortAddress
+    fields = ["address", "subnet"]
+
+
+@admin.register(Network)
+class NetworkAdmin(ReadOnlyRows, admin.ModelAdmin[Network]):
+    """Networks of all projects."""
+
+    list_display = ["name", "id", "project_id", "shared", "external", "is_auto", "mtu", "vni", "created_at"]
+    list_filter = ["shared", "external", "is_auto", "created_at"]
+    search_fields = ["id", "name", "project_id", "subnets__cidr"]
+    inlines = [SubnetInline]
+
+
+@admin.register(Subnet)
+class SubnetAdmin(ReadOnlyRows, admin.ModelAdmin[Subnet]):
+    """Subnets of all projects, with where their next address comes from."""
+
+    list_display = ["cidr", "name", "id", "network", "gateway_ip", "enable_dhcp", "dhcp_address", "cursor"]
+    list_filter = ["ip_version", "enable_dhcp"]
+    search_fields = ["id", "name", "cidr", "project_id", "network__name"]
+    list_select_related = ["network"]
+
+
+@admin.register(Port)
+class PortAdmin(ReadOnlyRows, admin.ModelAdmin[Port]):
+    """Ports of all projects, with who holds them and where."""
+
+    list_display = [
+        "id",
+        "name",
+        "network",
+        "mac",
+        "status",
+        "host",
+        "device_owner",
+        "instance_id",
+        "project_id",
+    ]
+    list_filter = ["status", "host", "device_owner", "made_by_instance"]
+    search_fields = ["id", "name", "mac", "device_id", "project_id", "addresses__address"]
+    list_select_related = ["network"]
+    inlines = [AddressInline]

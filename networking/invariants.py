@@ -1,0 +1,93 @@
+"""What must be true of ports, their addresses, and the wiring of this host."""
+
+from collections import defaultdict
+from collections.abc import Iterator
+from functools import partial
+from uuid import UUID
+
+from django.db.models import F
+
+from computecloud.config import CONFIG
+from networking import names, selectors, services, wiring
+from networking.models import Port, PortAddress, PortStatus, Subnet
+from networking.wiring import Thing
+from workers.invariants import Violation, register
+from workers.models import Subject
+
+
+def ports_of_the_gone() -> Iterator[Violation]:
+    """Yield the ports that are held by an instance that is no more."""
+    held = Port.objects.exclude(instance_id=None).exclude(instance_id__in=Subject.objects.values("id"))
+    for port in held:
+        if port.instance_id is not None:
+            yield Violation(
+                f"port {port.id} is held by instance {port.instance_id}, which is gone",
+                fix=partial(services.unbind, port.instance_id),
+            )
+
+
+def misplaced_addresses() -> Iterator[Violation]:
+    """Yield the addresses that a port has of another network's subnet."""
+    wrong = PortAddress.objects.exclude(subnet__network=F("port__network"))
+    for address, port_id in wrong.values_list("address", "port_id"):
+        yield Violation(
+            f"port {port_id} has the address {address} of another network", f"openstack port delete {port_id}"
+        )
+
+
+def subnets_without_dhcp() -> Iterator[Violation]:
+    """Yield the subnets that promise DHCP and have no address for it, or the other way round."""
+    for subnet in Subnet.objects.filter(ip_version=4):
+        if subnet.enable_dhcp != (subnet.dhcp_address is not None):
+            yield Violation(
+                f"subnet {subnet.id} says enable_dhcp={subnet.enable_dhcp} and has the address {subnet.dhcp_address}",
+                f"openstack subnet set --no-dhcp {subnet.id}, then --dhcp",
+            )
+
+
+def left_on_host() -> Iterator[Violation]:
+    """Yield what of ours is on this host though no port here needs it."""
+    if not wiring.wires():
+        return
+    tag = selectors.tag()
+    bound = [(port.id, port.network_id) for port in selectors.bound_ports(CONFIG.host)]
+    wanted = wiring.wanted(tag, bound)
+    for thing in wiring.present(tag):
+        if thing not in wanted:
+            yield Violation(
+                f"{thing.kind} {thing.name} is on host {CONFIG.host}, and no port bound here needs it",
+                fix=partial(wiring.remove, tag, [thing]),
+            )
+
+
+def missing_on_host() -> Iterator[Violation]:
+    """Yield the instances of this host whose ports are ACTIVE though some of their wiring is not there."""
+    if not wiring.wires():
+        return
+    tag = selectors.tag()
+    present = set(wiring.present(tag))
+    missing: dict[UUID, set[Thing]] = defaultdict(set)
+    for port in selectors.bound_ports(CONFIG.host):
+        if port.status == PortStatus.ACTIVE and port.instance_id is not None:
+            lacking = wiring.wanted(tag, [(port.id, port.network_id)]) - present
+            missing[port.instance_id] |= lacking - {
+                Thing("link", names.tap(tag, port.id))
+            }  # the guest may be off
+    for instance_id, things in missing.items():
+        if things:
+            named = ", ".join(sorted(f"{thing.kind} {thing.name}" for thing in things))
+            yield Violation(
+                f"instance {instance_id} lacks on host {CONFIG.host}: {named}",
+                fix=partial(_connect, instance_id),
+            )
+
+
+def _connect(instance_id: UUID) -> None:
+    wiring.connect(selectors.facts_of(instance_id))
+
+
+register("ports are held by instances that exist", ports_of_the_gone)
+register("addresses belong to their port's network", misplaced_addresses)
+register("subnets have an address for the DHCP that they promise", subnets_without_dhcp)
+register("this host has no wiring but for ports bound here", left_on_host)
+register("this host has all the wiring of its active ports", missing_on_host)
