@@ -34,6 +34,7 @@ from hypervisors.registry import Options
 T = TypeVar("T")
 
 FILE_SLOTS = 8
+DESTROY_ATTEMPTS = 3
 _OFF = frozenset({PowerState.SHUTDOWN, PowerState.CRASHED})
 _UNDEFINE = (
     libvirt.VIR_DOMAIN_UNDEFINE_MANAGED_SAVE
@@ -149,14 +150,19 @@ class LibvirtDriver:
         self._run(uuid)
 
     def destroy(self, node: str, uuid: UUID, epoch: int) -> None:
-        """Switch off and undefine the guest, if it is there."""
+        """Switch off and undefine the guest, if it is there.
+
+        What a killed worker began may end meanwhile: a guest undefined while libvirt still starts it runs on.
+        """
         _, seen = self._admit(node, uuid, epoch)
-        if seen is None:
-            return
-        self._switch_off(seen)
-        self._connection.call(
-            "undefine the guest", lambda _: _if_there(lambda: seen.domain.undefineFlags(_UNDEFINE))
-        )
+        for _ in range(DESTROY_ATTEMPTS):
+            if seen is None:
+                return
+            self._switch_off(seen)
+            self._connection.call("undefine the guest", partial(_undefine, seen))
+            seen = self._connection.call("look at the guest", lambda connect: _look(connect, uuid))
+        if seen is not None:
+            raise CallFailed(f"guest {uuid} comes back whenever it is destroyed", retryable=True)
 
     def raise_epoch(self, node: str, uuid: UUID, epoch: int) -> None:
         """Write a higher epoch on guest and folder, as far as they are there."""
@@ -219,15 +225,22 @@ class LibvirtDriver:
         return seen
 
     def _run(self, uuid: UUID) -> None:
-        """Run a defined guest: create it where it is off, resume it where it is paused."""
+        """Run a defined guest: create it where it is off, resume it where it is paused.
+
+        That it runs already, since what a killed worker began has ended meanwhile, is no error.
+        """
 
         def run(connect: Any) -> None:
             domain = connect.lookupByUUID(uuid.bytes)
-            match _power(domain):
-                case PowerState.PAUSED:
+            power = _power(domain)
+            try:
+                if power is PowerState.PAUSED:
                     domain.resume()
-                case PowerState.SHUTDOWN | PowerState.CRASHED:
+                elif power in _OFF:
                     domain.create()
+            except libvirt.libvirtError as error:
+                if error.get_error_code() != libvirt.VIR_ERR_OPERATION_INVALID or not _runs(domain):
+                    raise
 
         self._connection.call("run the guest", run)
 
@@ -286,6 +299,14 @@ def _list_guests(connect: Any) -> tuple[GuestFacts, ...]:
 
 def _power(domain: Any) -> PowerState:
     return power_state(domain.state()[0])
+
+
+def _undefine(seen: Seen, _: Any) -> None:
+    _if_there(partial(seen.domain.undefineFlags, _UNDEFINE))
+
+
+def _runs(domain: Any) -> bool:
+    return _power(domain) is PowerState.RUNNING
 
 
 def _if_there(act: Callable[[], T]) -> T | None:
