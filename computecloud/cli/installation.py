@@ -77,7 +77,8 @@ class Installation:
 
     def environment(self, settings: Mapping[str, str]) -> dict[str, str]:
         """Return the environment of the installation's processes."""
-        return {**os.environ, **{f"{PREFIX}{key}": value for key, value in settings.items()}}
+        inherited = {key: value for key, value in os.environ.items() if key != "DJANGO_SETTINGS_MODULE"}
+        return {**inherited, **{f"{PREFIX}{key}": value for key, value in settings.items()}}
 
     def enter(self, settings: Mapping[str, str]) -> None:
         """Make this process one of the installation's; call it before anything reads computecloud.config."""

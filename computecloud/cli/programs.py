@@ -10,8 +10,7 @@ from dataclasses import dataclass, field
 from computecloud.cli.failures import Failure
 from computecloud.cli.installation import HOSTS, PREFIX, ROOT, Installation
 
-CELERY = (sys.executable, "-m", "celery", "-A", "computecloud")
-QUIET = ("--without-gossip", "--without-mingle", "--without-heartbeat", "--loglevel", "WARNING")
+COMMAND = (sys.executable, "-m", "computecloud")
 SOCKET_PATH_MAX = 100  # a unix socket's path has at most 107 bytes; supervisord adds a suffix while it binds
 THREADS = {"libvirt": 16, "fake": 4}
 
@@ -30,7 +29,7 @@ class Program:
 def programs(installation: Installation, settings: dict[str, str], *, own_libvirtd: bool) -> list[Program]:
     """Return what an installation with these settings consists of."""
     hosts = [_host(name, settings["DRIVER"]) for name in host_names(settings)]
-    found = [_web(installation, settings), _control(), *hosts, _beat(installation)]
+    found = [_web(installation, settings), _control(), *hosts, _beat()]
     if not settings.get("BROKER_URL"):
         found.append(_redis(installation))
     if own_libvirtd:
@@ -136,17 +135,13 @@ def _web(installation: Installation, settings: dict[str, str]) -> Program:
 
 
 def _control() -> Program:
-    command = (*CELERY, "worker", "-P", "threads", "-c", "2", "-Q", "control", "-n", "control@%h", *QUIET)
-    return Program("control", command, priority=40, environment={f"{PREFIX}ROLE": "control"}, stop_s=20)
+    return Program("control", (*COMMAND, "worker", "control", "--threads", "2"), priority=40, stop_s=20)
 
 
 def _host(name: str, driver: str) -> Program:
-    words = ("-P", "threads", "-c", str(THREADS[driver]), "-Q", f"host.{name}", "-n", f"host.{name}@%h")
-    environment = {f"{PREFIX}ROLE": "host", f"{PREFIX}HOST_NAME": name}
-    return Program(f"host-{name}", (*CELERY, "worker", *words, *QUIET), 30, environment, stop_s=20)
+    command = (*COMMAND, "worker", "host", "--threads", str(THREADS[driver]))
+    return Program(f"host-{name}", command, 30, environment={f"{PREFIX}HOST_NAME": name}, stop_s=20)
 
 
-def _beat(installation: Installation) -> Program:
-    schedule = str(installation.run / "beat-schedule")
-    command = (*CELERY, "beat", "--loglevel", "WARNING", "--pidfile=", "--schedule", schedule)
-    return Program("beat", command, priority=60)
+def _beat() -> Program:
+    return Program("beat", (*COMMAND, "beat"), priority=60)

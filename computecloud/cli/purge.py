@@ -15,8 +15,8 @@ def purge(installation: Installation, settings: dict[str, str], progress: Progre
 
     _require_own(installation)
     if settings["DRIVER"] == "libvirt" and installation.settings_file.exists():
-        with progress.step("Stop the workers"):
-            Supervisor(installation).stop_programs()
+        with progress.step("Stop the workers") as step:
+            Supervisor(installation).stop_programs(step)
         with progress.step("Remove guests") as step:
             step.note = str(guests.remove(installation, settings))
         with progress.step("Remove networks") as step:

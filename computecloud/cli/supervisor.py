@@ -122,20 +122,31 @@ class Supervisor:
         pid = self._pid()
         if pid is None:
             return False
+        self.stop_programs(step)
         with suppress(OSError, http.client.HTTPException, xmlrpc.client.Error):
             self._calls.shutdown()
-        log = self._installation.log / "supervisord.log"
-        failure = Failure(
-            f"supervisord, process {pid}, does not end", log=log, advice=f"kill {pid}, then run this again"
+        failure = self._does_not_end(f"supervisord, process {pid},")
+        step.wait(
+            lambda: not alive(pid), seconds=STOP_S, what="supervisord to end", otherwise=lambda: failure
         )
-        step.wait(lambda: not alive(pid), seconds=STOP_S, what="processes to end", otherwise=lambda: failure)
         return True
 
-    def stop_programs(self) -> None:
-        """Stop the programs but libvirtd; supervisord stays."""
-        for process in reversed(self.processes()):
-            if process.runs and process.name != "libvirtd":
-                self._calls.stopProcess(process.name)
+    def stop_programs(self, step: Step) -> None:
+        """Stop all programs at once but those that the others need to end well; supervisord stays."""
+
+        def going() -> list[str]:
+            found = self.processes()
+            return [one.name for one in found if one.pid and one.name not in ("redis", "libvirtd")]
+
+        for name in going():
+            with suppress(xmlrpc.client.Fault):  # it ended by itself meanwhile
+                self._calls.stopProcess(name, False)
+        failure = self._does_not_end(", ".join(going()))
+        step.wait(lambda: not going(), seconds=STOP_S, what="processes to end", otherwise=lambda: failure)
+
+    def _does_not_end(self, what: str) -> Failure:
+        log = self._installation.log / "supervisord.log"
+        return Failure(f"{what} does not end", log=log, advice="kill it, then run this again")
 
     def _pid(self) -> int | None:
         try:
