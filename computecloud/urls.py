@@ -1,30 +1,21 @@
 """Which URL belongs to which room."""
 
-from importlib import import_module
-from importlib.util import find_spec
-
-from django.apps import apps
 from django.contrib import admin
 from django.urls import URLPattern, URLResolver, path
 
 from computecloud.wire import discovery
-from computecloud.wire.routes import Routes, mount, mount_with_projects
+from computecloud.wire.routes import mount, mount_with_projects
 from computecloud.wire.services import COMPUTE, IDENTITY, IMAGE, NETWORK
-
-
-def _of(room: str) -> Routes:
-    """Return a room's routes; none while it is not installed or has no API."""
-    if not apps.is_installed(room) or find_spec(f"{room}.api") is None or find_spec(f"{room}.api.urls") is None:
-        return []
-    routes: Routes = import_module(f"{room}.api.urls").urlpatterns
-    return routes
-
+from identity.api.urls import urlpatterns as identity_routes
+from images.api.urls import urlpatterns as image_routes
+from instances.api.urls import urlpatterns as compute_routes
+from networking.api.urls import urlpatterns as network_routes
 
 urlpatterns: list[URLPattern | URLResolver] = [
-    *mount_with_projects(COMPUTE, _of("instances")),
-    *mount(IDENTITY, _of("identity")),
-    *mount(IMAGE, _of("images")),
-    *mount(NETWORK, _of("networking")),
+    *mount_with_projects(COMPUTE, compute_routes),
+    *mount(IDENTITY, identity_routes),
+    *mount(IMAGE, image_routes),
+    *mount(NETWORK, network_routes),
     *discovery.urlpatterns,
     path("admin/", admin.site.urls),
 ]

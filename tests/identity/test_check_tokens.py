@@ -71,6 +71,7 @@ def forged(**changes: Any) -> list[str]:
     ]
 
 
+@pytest.mark.filterwarnings("ignore:The HMAC key is 32 bytes")
 @pytest.mark.parametrize("number", range(15))
 def test_forged_token_is_refused(number: int) -> None:
     token = forged()[number]
@@ -78,6 +79,7 @@ def test_forged_token_is_refused(number: int) -> None:
         tokens.check(token)
 
 
+@pytest.mark.filterwarnings("ignore:The HMAC key is 32 bytes")
 def test_forged_token_is_401_over_http() -> None:
     for token in forged():
         if token.isascii():

@@ -6,9 +6,11 @@ import pytest
 
 from computecloud.config import CONFIG
 from identity.models import LoginFailure, Project, RoleAssignment, User
+from identity.services import users
 from identity.services.bootstrap import Bootstrapped
 from identity.testing import Api
 from tests.identity.conftest import ADMIN_PASSWORD, DEMO_PASSWORD, log_in, project, token_of
+from tests.identity.hashers import CountingHasher
 
 
 def test_password_gives_a_project_token_with_catalog(there: Bootstrapped) -> None:
@@ -106,6 +108,16 @@ def test_wrong_password_unknown_user_and_disabled_user_read_the_same(there: Boot
     User.objects.filter(name="demo").update(enabled=False)
     messages.add(refused(log_in("demo", DEMO_PASSWORD)))
     assert len(messages) == 1
+
+
+@pytest.mark.parametrize("name", ["demo", "nobody", "silent", "disabled"])
+def test_every_refusal_works_as_long_on_the_password(there: Bootstrapped, settings: Any, name: str) -> None:
+    settings.PASSWORD_HASHERS = ["tests.identity.hashers.CountingHasher"]
+    users.create({"name": "silent"})
+    users.create({"name": "disabled", "password": "pw", "enabled": False})
+    before = CountingHasher.calls
+    refused(log_in(name, "wrong"))
+    assert CountingHasher.calls - before == 1
 
 
 def test_user_without_a_password_cannot_log_in(admin: Api) -> None:
