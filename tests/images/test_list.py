@@ -153,7 +153,7 @@ def test_the_number_of_queries_does_not_grow_with_the_images(as_alice: Api) -> N
     def queries() -> int:
         with CaptureQueriesContext(connection) as captured:
             as_alice.get("images?limit=1000")
-        return len(captured)
+        return sum("images_" in query["sql"] for query in captured)  # revocations are read once a second
 
     as_alice.made(tags=["a"])
     few = queries()

@@ -88,7 +88,7 @@ def test_a_deleted_server_is_gone_but_for_lists_of_changes(alice, server):
         assert refused(answer, 404) == f"Instance {instance.id} could not be found."
 
 
-@pytest.mark.parametrize("server_id", ["nope", str(uuid.uuid4()), "x" * 300, "%00", "..%2f"])
+@pytest.mark.parametrize("server_id", ["nope", str(uuid.UUID(int=7)), "x" * 300, "%00", "..%2f"])
 def test_what_is_no_server_is_not_found(alice, server_id):
     refused(alice.get(f"/servers/{server_id}"), 404)
     refused(alice.delete(f"/servers/{server_id}"), 404)
