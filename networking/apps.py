@@ -4,11 +4,15 @@ from django.apps import AppConfig
 
 
 class NetworkingConfig(AppConfig):
-    """The room's name and key type; its invariants are known wherever doctor may run."""
+    """The room's name and key type; its invariants are known wherever doctor may run, and its hosts mend themselves."""
 
     name = "networking"
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
-        """Register what must be true of networks."""
-        from networking import invariants  # noqa: F401
+        """Register what must be true of networks, and mend a host's wiring when it is taken and as echoes come."""
+        from networking import audit, invariants  # noqa: F401
+        from workers import events
+
+        events.on("host.taken", audit.mend_taken)
+        events.on("host.echo", audit.mend_if_due)

@@ -1,16 +1,13 @@
 """What must be true of ports, their addresses, and the wiring of this host."""
 
-from collections import defaultdict
 from collections.abc import Iterator
 from functools import partial
-from uuid import UUID
 
 from django.db.models import F
 
 from computecloud.config import CONFIG
-from networking import names, selectors, services, wiring
-from networking.models import Port, PortAddress, PortStatus, Subnet
-from networking.wiring import Thing
+from networking import audit, selectors, services, wiring
+from networking.models import Port, PortAddress, Subnet
 from workers.invariants import Violation, register
 from workers.models import Subject
 
@@ -61,29 +58,18 @@ def left_on_host() -> Iterator[Violation]:
 
 
 def missing_on_host() -> Iterator[Violation]:
-    """Yield the instances of this host whose ports are ACTIVE though some of their wiring is not there."""
+    """Yield the instances of this host whose ports are ACTIVE though some of their wiring is not there.
+
+    Those that an operation is at work on are left alone: it may be taking them apart.
+    """
     if not wiring.wires():
         return
-    tag = selectors.tag()
-    present = set(wiring.present(tag))
-    missing: dict[UUID, set[Thing]] = defaultdict(set)
-    for port in selectors.bound_ports(CONFIG.host):
-        if port.status == PortStatus.ACTIVE and port.instance_id is not None:
-            lacking = wiring.wanted(tag, [(port.id, port.network_id)]) - present
-            missing[port.instance_id] |= lacking - {
-                Thing("link", names.tap(tag, port.id))
-            }  # the guest may be off
-    for instance_id, things in missing.items():
-        if things:
-            named = ", ".join(sorted(f"{thing.kind} {thing.name}" for thing in things))
-            yield Violation(
-                f"instance {instance_id} lacks on host {CONFIG.host}: {named}",
-                fix=partial(_connect, instance_id),
-            )
-
-
-def _connect(instance_id: UUID) -> None:
-    wiring.connect(selectors.facts_of(instance_id))
+    for instance_id, things in audit.missing(CONFIG.host).items():
+        named = ", ".join(sorted(f"{thing.kind} {thing.name}" for thing in things))
+        yield Violation(
+            f"instance {instance_id} lacks on host {CONFIG.host}: {named}",
+            fix=partial(audit.rewire, instance_id),
+        )
 
 
 register("ports are held by instances that exist", ports_of_the_gone)

@@ -3,7 +3,8 @@
 Two tables carry the installation's name. In the bridge family each port has a chain of its own, found by the name of
 its tap device, so it stands before the device does: only the port's hardware address, its IP addresses and questions
 to DHCP servers come through, and nothing of a tenant's network reaches the host. In the inet family the guests of
-external networks are translated on their way out, and may ask the host for little more than the cloud's own API.
+external networks are translated on their way out, may ask the host for little more than the cloud's own API, and do
+not reach link-local addresses behind it: there the host's own cloud, if it has one, answers for the host.
 Every script may be applied again and again: what is declared is there, what is removed is gone.
 """
 
@@ -52,6 +53,7 @@ add rule inet {table} from_guests ct state established,related accept
 add rule inet {table} from_guests ip protocol icmp accept
 add rule inet {table} from_guests tcp dport {web_port} accept
 add rule inet {table} from_guests drop
+add rule inet {table} passing iifname @external ip daddr 169.254.0.0/16 drop
 add rule inet {table} passing oifname @external tcp flags syn / syn,rst tcp option maxseg size set rt mtu
 add rule inet {table} passing iifname @external tcp flags syn / syn,rst tcp option maxseg size set rt mtu
 add rule inet {table} leaving oifname != @external ip saddr @external_v4 ip daddr != @external_v4 masquerade

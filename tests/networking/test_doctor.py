@@ -5,14 +5,14 @@ from uuid import uuid4
 import pytest
 
 from computecloud.config import CONFIG
-from networking import invariants, selectors, wiring
+from networking import audit, invariants, selectors, wiring
 from networking.facts import PlannedNic
 from networking.models import Port, PortAddress, Subnet
 from networking.services import bind, mark_wired, unbind
 from networking.wiring import linux, presence
 from tests.networking.conftest import a_network, a_subnet
 from tests.networking.host import run, seen_from_outside
-from workers.models import Subject
+from workers.models import Mend, Subject
 
 
 @pytest.fixture
@@ -70,6 +70,14 @@ def test_each_kind_of_leftover_on_the_host_is_named_and_mended(bound, instance_i
         assert network.veth in violation.what
         assert f"chain {bound[0].tap}" in violation.what
         violation.fix()
+        assert list(invariants.missing_on_host()) == []
+        run("nft", "delete", "table", "bridge", f"cc_{tag}")
+        Subject.objects.update(holder=uuid4())
+        audit.mend(CONFIG.host)
+        assert not Mend.objects.exists(), "an operation is at work on it"
+        Subject.objects.update(holder=None)
+        audit.mend(CONFIG.host)
+        assert f"chain {bound[0].tap}" in Mend.objects.get(subject=str(instance_id)).what
         assert list(invariants.missing_on_host()) == []
         unbind(instance_id)
         left = list(invariants.left_on_host())

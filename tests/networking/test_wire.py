@@ -229,7 +229,9 @@ def _end_httpd(listening: str) -> None:
             subprocess.run(["kill", line.split()[0]], check=True)
 
 
-def test_public_guests_leave_the_host_by_its_own_address_and_tenants_not_at_all(tag, tmp_path, public):
+def test_public_guests_leave_the_host_by_its_own_address_but_not_to_its_link_local_ones(
+    tag, tmp_path, public
+):
     """A namespace plays the world: it knows no way back to the guests' range."""
     port = port_facts(public, 3)
     linux.connect([port])
@@ -246,6 +248,10 @@ def test_public_guests_leave_the_host_by_its_own_address_and_tenants_not_at_all(
         with Guest(port, tmp_path) as guest:
             guest.set_address()
             assert guest.reaches(far)
+            run("ip", "-n", world, "addr", "add", "169.254.77.77/32", "dev", "lo")
+            run("ip", "route", "add", "169.254.77.77/32", "via", far)
+            assert run("busybox", "ping", "-c", "1", "-W", "1", "169.254.77.77")
+            assert not guest.reaches("169.254.77.77")
     finally:
         run("ip", "netns", "del", world)
         run("ip", "link", "del", f"w-{tag}", check=False)
