@@ -90,7 +90,7 @@ class KeyPair(models.Model):
 
 
 class InstanceNumber(models.Model):
-    """Gives each instance its short number: a sequence that SQLite and PostgreSQL both have."""
+    """Gives each instance its short number: a sequence that SQLite and PostgreSQL both have; it keeps no rows."""
 
     id = models.BigAutoField(primary_key=True)
 

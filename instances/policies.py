@@ -64,6 +64,7 @@ RULES: Mapping[str, Who] = MappingProxyType(
         "os_compute_api:limits:other_project": Who.ADMIN,
         "os_compute_api:os-availability-zone:detail": Who.ADMIN,
         "os_compute_api:os-services:list": Who.ADMIN,
+        "os_compute_api:os-aggregates:index": Who.ADMIN,
         "os_compute_api:os-hypervisors:list": Who.ADMIN,
         "os_compute_api:os-hypervisors:list-detail": Who.ADMIN,
         "os_compute_api:os-hypervisors:show": Who.ADMIN,

@@ -9,9 +9,10 @@ from types import MappingProxyType
 from typing import Any
 
 from django.core.exceptions import EmptyResultSet
-from django.db import connection
+from django.db import DataError, connection
 from django.db.models import QuerySet
 
+from computecloud.wire.errors import InvalidInput
 from instances.models import Instance
 
 _PLAIN = (
@@ -73,6 +74,11 @@ def fetch(servers: QuerySet[Instance], columns: Sequence[str]) -> list[tuple[Any
         return []
     tail = compiled[compiled.index(" FROM ") :]
     with connection.cursor() as cursor:
-        cursor.execute(f"SELECT {','.join(dialect[column] for column in columns)}{tail}", params)
+        try:
+            cursor.execute(f"SELECT {','.join(dialect[column] for column in columns)}{tail}", params)
+        except DataError:
+            raise InvalidInput(
+                "A filter holds a value or pattern that the database cannot compare."
+            ) from None
         fetched: list[tuple[Any, ...]] = cursor.fetchall()
     return fetched

@@ -102,6 +102,16 @@ class ZonesDetailView(ComputeView):
         return self.answer({"availabilityZoneInfo": found})
 
 
+class AggregatesView(ComputeView):
+    """GET /os-aggregates."""
+
+    def get(self, _request: Request) -> HttpResponseBase:
+        """List the host aggregates: there are none, zones are set on the hosts themselves."""
+        self.no_query()
+        self.enforce("os_compute_api:os-aggregates:index")
+        return self.answer({"aggregates": []})
+
+
 class LimitsView(ComputeView):
     """GET /limits."""
 

@@ -42,6 +42,7 @@ urlpatterns: list[URLPattern] = [
     path("os-hypervisors/<str:hypervisor_id>", hypervisors.HypervisorView.as_view()),
     path("os-availability-zone", operators.ZonesView.as_view()),
     path("os-availability-zone/detail", operators.ZonesDetailView.as_view()),
+    path("os-aggregates", operators.AggregatesView.as_view()),
     path("limits", operators.LimitsView.as_view()),
     path("extensions", operators.ExtensionsView.as_view()),
     path("extensions/<str:alias>", operators.ExtensionView.as_view()),

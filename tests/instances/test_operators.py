@@ -125,6 +125,10 @@ def test_services_are_the_hosts_workers(admin, nodes):
     assert admin.get("/os-services?binary=nova-scheduler").json()["services"] == []
 
 
+def test_there_are_no_aggregates(admin):
+    assert admin.get("/os-aggregates").json() == {"aggregates": []}
+
+
 def test_zones_are_listed_and_admins_see_their_hosts(alice, admin, nodes):
     assert alice.get("/os-availability-zone").json() == {
         "availabilityZoneInfo": [{"zoneName": "nova", "zoneState": {"available": True}, "hosts": None}]
@@ -158,7 +162,8 @@ def test_extensions_are_a_short_list(alice):
 
 
 @pytest.mark.parametrize(
-    "path", ["/os-services", "/os-hypervisors", "/os-hypervisors/detail", "/os-hypervisors/1"]
+    "path",
+    ["/os-services", "/os-hypervisors", "/os-hypervisors/detail", "/os-hypervisors/1", "/os-aggregates"],
 )
 def test_operators_matters_are_refused_to_tenants(alice, path):
     refused(alice.get(path), 403)
