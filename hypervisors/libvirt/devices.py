@@ -52,14 +52,15 @@ def config_drive(path: Path, target: str) -> Element:
 
 
 def interface(nic: Nic) -> Element:
-    """Return a NIC on a tap device that exists already, whoever's bridge that is plugged into."""
+    """Return a NIC on a tap device that is there while the guest runs, in a bridge that the host's wiring made."""
     return node(
         "interface",
         node("mac", address=nic.mac),
-        node("target", dev=nic.tap, managed="no"),
+        node("source", bridge=nic.bridge),
+        node("target", dev=nic.tap),
         node("model", type=nic.model),
         node("mtu", size=nic.mtu),
-        type="ethernet",
+        type="bridge",
     )
 
 

@@ -151,36 +151,38 @@ def test_a_domain_of_somebody_else_is_not_listed(
 
 
 @pytest.fixture
-def tap() -> Iterator[str]:
-    """Make a tap device as the host's wiring does."""
+def bridge() -> Iterator[str]:
+    """Make a bridge as the host's wiring does."""
     name = f"cc{uuid4().hex[:10]}"
-    subprocess.run(["ip", "tuntap", "add", "dev", name, "mode", "tap"], check=True)
-    subprocess.run(["ip", "link", "set", name, "up"], check=True)
+    subprocess.run(["ip", "link", "add", name, "type", "bridge"], check=True)
     yield name
     subprocess.run(["ip", "link", "del", name], check=True)
 
 
-def carrier(tap: str) -> bool:
-    """Return whether a guest holds the other end."""
-    return Path(f"/sys/class/net/{tap}/carrier").read_text().strip() == "1"
+def plugged(tap: str, bridge: str) -> bool:
+    """Return whether the tap device is there, in this bridge."""
+    master = Path(f"/sys/class/net/{tap}/master")
+    return master.exists() and master.resolve().name == bridge
 
 
-def test_a_nic_is_the_tap_device_that_was_made_for_it(driver: Driver, spec: GuestSpec, tap: str) -> None:
-    boot(driver, replace(spec, nics=(Nic(UUID(int=1), "fa:16:3e:00:00:01", tap, "br-none", mtu=1450),)))
-    assert carrier(tap)
-    driver.power_off(HOST, spec.uuid, 1)
-    assert not carrier(tap)
-    driver.power_on(HOST, spec.uuid, 1)
-    assert carrier(tap)
-    driver.destroy(HOST, spec.uuid, 1)
-    assert not carrier(tap)
-
-
-def test_a_nic_without_its_tap_device_fails_in_words_and_is_cleaned_up(
-    driver: Driver, spec: GuestSpec
+def test_a_nic_is_a_tap_device_in_its_bridge_while_the_guest_runs(
+    driver: Driver, spec: GuestSpec, bridge: str
 ) -> None:
-    with pytest.raises(CallFailed, match="dev doesn't exist"):
-        boot(driver, replace(spec, nics=(Nic(UUID(int=1), "fa:16:3e:00:00:01", "ccnothere", "br-none"),)))
+    tap = f"t{bridge}"
+    boot(driver, replace(spec, nics=(Nic(UUID(int=1), "fa:16:3e:00:00:01", tap, bridge, mtu=1450),)))
+    assert plugged(tap, bridge)
+    assert Path(f"/sys/class/net/{tap}/mtu").read_text() == "1450\n"
+    driver.power_off(HOST, spec.uuid, 1)
+    assert not plugged(tap, bridge)
+    driver.power_on(HOST, spec.uuid, 1)
+    assert plugged(tap, bridge)
+    driver.destroy(HOST, spec.uuid, 1)
+    assert not plugged(tap, bridge)
+
+
+def test_a_nic_without_its_bridge_fails_in_words_and_is_cleaned_up(driver: Driver, spec: GuestSpec) -> None:
+    with pytest.raises(CallFailed, match="ccnothere"):
+        boot(driver, replace(spec, nics=(Nic(UUID(int=1), "fa:16:3e:00:00:01", "cctap", "ccnothere"),)))
     driver.destroy(HOST, spec.uuid, 1)
     driver.remove_disks(HOST, spec.uuid, 1)
     assert driver.guest(HOST, spec.uuid) is None
