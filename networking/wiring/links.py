@@ -3,7 +3,7 @@
 import ipaddress
 import json
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from uuid import UUID, uuid5
 
@@ -72,11 +72,15 @@ def forward(marker: Path) -> None:
         switch.write_text("1\n")
 
 
-def stop_forwarding(marker: Path) -> None:
-    """Take back what forward changed, if it changed anything."""
-    if marker.exists():
+def stop_forwarding(marker: Path, others: Sequence[Path]) -> None:
+    """Take back what forward changed, if it changed anything; another installation on this host inherits it."""
+    if not marker.exists():
+        return
+    if others:
+        (others[0] / marker.name).touch()
+    else:
         Path("/proc/sys/net/ipv4/ip_forward").write_text("0\n")
-        marker.unlink()
+    marker.unlink()
 
 
 def _outer(network: NetworkFacts) -> list[str]:

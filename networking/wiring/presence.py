@@ -85,10 +85,13 @@ def remove_all(tag: str) -> list[Thing]:
     """
     there = present(tag)
     remove(tag, there)
-    if names.folder(tag).exists():
-        with memory.locked(tag):
-            links.stop_forwarding(names.folder(tag) / "ip_forward")
-            shutil.rmtree(names.folder(tag))
+    folder = names.folder(tag)
+    with memory.locked(tag):
+        others = [
+            other for other in folder.parent.glob("computecloud-*") if other != folder and other.is_dir()
+        ]
+        links.stop_forwarding(folder / "ip_forward", others)
+        shutil.rmtree(folder)
     return there
 
 

@@ -17,7 +17,7 @@ from uuid import UUID
 import pytest
 
 from networking import names
-from networking.wiring import dhcp, linux, presence
+from networking.wiring import dhcp, links, linux, presence
 from networking.wiring.commands import WiringFailed
 from tests.networking.host import Guest, inside, network_facts, port_facts, run, seen_from_outside
 
@@ -389,3 +389,16 @@ def test_what_is_left_over_is_named_and_removed_one_by_one(tag):
     linux.connect([port])
     linux.disconnect([port])
     assert _gone(tag)
+
+
+def test_forwarding_stays_on_while_another_installation_needs_it(tag, tmp_path):
+    mine, other = tmp_path / "mine", tmp_path / "other"
+    for folder in (mine, other):
+        folder.mkdir()
+    (mine / "ip_forward").touch()
+    switch = Path("/proc/sys/net/ipv4/ip_forward")
+    before = switch.read_text()
+    links.stop_forwarding(mine / "ip_forward", [other])
+    assert switch.read_text() == before
+    assert (other / "ip_forward").exists()
+    assert not (mine / "ip_forward").exists()
