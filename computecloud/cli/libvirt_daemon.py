@@ -12,6 +12,15 @@ from computecloud.cli.progress import Step
 from computecloud.cli.supervisor import alive, end
 
 URI = "qemu:///system"
+CONFIGURATION = {
+    "libvirtd.conf": 'auth_unix_rw = "none"\nauth_unix_ro = "none"\nunix_sock_rw_perms = "0700"\n',
+    "qemu.conf": 'user = "root"\ngroup = "root"\nsecurity_driver = "none"\nnamespaces = []\n',
+}
+QEMU_USER = "libvirt-qemu"  # libvirtd does not start where there is none, though it uses another
+ACCOUNT = {
+    "passwd": f"{QEMU_USER}:x:64055:64055::/:/usr/sbin/nologin\n",
+    "group": f"{QEMU_USER}:x:64055:\n",
+}
 PROBE_S = 10
 START_S = 30.0
 
@@ -34,6 +43,28 @@ def require_root() -> None:
             "real guests need root: for bridges, namespaces and libvirtd",
             advice="run sudo bin/up, or bin/up --driver fake for a cloud without guests",
         )
+
+
+def write_configuration(installation: Installation) -> None:
+    """Write what our own libvirtd reads; raises Failure where QEMU could not come to the disks.
+
+    QEMU runs as root without capabilities: libvirt-daemon-system, which makes a user for it, is not installed where
+    no libvirtd runs. The socket is for root alone.
+    """
+    for folder in installation.state.parents:
+        facts = folder.stat()
+        if facts.st_uid != 0 and not facts.st_mode & 0o001:
+            raise Failure(
+                f"QEMU cannot pass through {folder} to the guests' disks",
+                advice=f"chmod o+x {folder}, or bin/up --state-dir /var/lib/computecloud",
+            )
+    folder = installation.state / "libvirt"
+    folder.mkdir(exist_ok=True)
+    for name, text in CONFIGURATION.items():
+        (folder / name).write_text(text)
+    for name, line in ACCOUNT.items():
+        known = Path("/etc", name).read_text()
+        (folder / name).write_text(known if f"{QEMU_USER}:" in known else known + line)
 
 
 def start_log_daemon(installation: Installation) -> None:

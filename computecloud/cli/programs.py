@@ -11,6 +11,7 @@ from computecloud.cli.failures import Failure
 from computecloud.cli.installation import HOSTS, PREFIX, ROOT, Installation
 
 COMMAND = (sys.executable, "-m", "computecloud")
+LIBVIRTD_SEES = {"": "libvirt", "/passwd": "passwd", "/group": "group"}  # from its folder, in /etc
 SOCKET_PATH_MAX = 100  # a unix socket's path has at most 107 bytes; supervisord adds a suffix while it binds
 THREADS = {"libvirt": 16, "fake": 4}
 
@@ -24,6 +25,7 @@ class Program:
     priority: int
     environment: dict[str, str] = field(default_factory=dict)
     stop_s: int = 10
+    at_once: bool = True  # else `up` starts it when what it needs is up
 
 
 def programs(installation: Installation, settings: dict[str, str], *, own_libvirtd: bool) -> list[Program]:
@@ -33,7 +35,7 @@ def programs(installation: Installation, settings: dict[str, str], *, own_libvir
     if not settings.get("BROKER_URL"):
         found.append(_redis(installation))
     if own_libvirtd:
-        found.append(Program("libvirtd", (which("libvirtd", "libvirt-daemon"),), priority=10))
+        found.append(_libvirtd(installation))
     return sorted(found, key=lambda program: (program.priority, program.name))
 
 
@@ -91,6 +93,7 @@ def _program(program: Program, log: object) -> str:
         priority=program.priority,
         environment=environment,
         directory=ROOT,
+        autostart=str(program.at_once).lower(),
         autorestart="true",
         startsecs=1,
         startretries=20,
@@ -100,6 +103,24 @@ def _program(program: Program, log: object) -> str:
         stdout_logfile_maxbytes="10MB",
         stdout_logfile_backups=2,
     )
+
+
+def _libvirtd(installation: Installation) -> Program:
+    """Our own libvirtd, on the usual socket; it sees our configuration where the machine's would be."""
+    folder = str(installation.state / "libvirt")
+    mounts = [f'mount --bind "$0{source}" /etc/{target}' for source, target in LIBVIRTD_SEES.items()]
+    script = " && ".join([*mounts, 'exec "$1" --config /etc/libvirt/libvirtd.conf'])
+    words = (
+        "--mount",
+        "--propagation",
+        "private",
+        "sh",
+        "-c",
+        script,
+        folder,
+        which("libvirtd", "libvirt-daemon"),
+    )
+    return Program("libvirtd", (which("unshare", "util-linux"), *words), priority=10)
 
 
 def _redis(installation: Installation) -> Program:
@@ -140,7 +161,8 @@ def _control() -> Program:
 
 def _host(name: str, driver: str) -> Program:
     command = (*COMMAND, "worker", "host", "--threads", str(THREADS[driver]))
-    return Program(f"host-{name}", command, 30, environment={f"{PREFIX}HOST_NAME": name}, stop_s=20)
+    environment = {f"{PREFIX}HOST_NAME": name}
+    return Program(f"host-{name}", command, 30, environment, stop_s=20, at_once=driver == "fake")
 
 
 def _beat() -> Program:

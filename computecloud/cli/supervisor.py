@@ -90,6 +90,12 @@ class Supervisor:
         )
         self._started_with.write_text(fingerprint)
 
+    def start_rest(self) -> None:
+        """Start the programs that wait for another to be up before."""
+        for process in self.processes():
+            if process.state == "STOPPED":
+                self._calls.startProcess(process.name, False)
+
     def wait_until_up(self, step: Step) -> None:
         """Wait until every program runs; raises Failure with the log of one that does not."""
 

@@ -71,11 +71,16 @@ class Up:
         self._prepare_database()
         with self.progress.step("Start processes") as step:
             if own_libvirtd:
+                libvirt_daemon.write_configuration(self.installation)
                 libvirt_daemon.start_log_daemon(self.installation)
             self.supervisor.start(text, mark, self.installation.environment(self.settings), step)
+            if own_libvirtd:
+                uri = self.settings.get("LIBVIRT_URI", libvirt_daemon.URI)
+                libvirt_daemon.wait_until_up(self.installation, uri, step)
+            self.supervisor.start_rest()
             self.supervisor.wait_until_up(step)
             step.note = ", ".join(program.name for program in wanted)
-        self._wait_for_services(own_libvirtd=own_libvirtd)
+        self._wait_for_services()
 
     def needs_libvirtd(self) -> bool:
         """Tell whether libvirtd is ours to run: it is already, or nobody else's answers."""
@@ -151,7 +156,7 @@ class Up:
                     cause, advice="end the program that uses it, or choose another: bin/up --port 8775"
                 ) from None
 
-    def _wait_for_services(self, *, own_libvirtd: bool) -> None:
+    def _wait_for_services(self) -> None:
         with self.progress.step("Web server answers") as step:
             log = self.installation.log / "web.log"
             failure = Failure(
@@ -162,9 +167,6 @@ class Up:
             )
             step.note = base_url(self.settings)
         with self.progress.step("Hosts report") as step:
-            if own_libvirtd:
-                uri = self.settings.get("LIBVIRT_URI", libvirt_daemon.URI)
-                libvirt_daemon.wait_until_up(self.installation, uri, step)
             log = self.installation.log / f"host-{host_names(self.settings)[0]}.log"
             failure = Failure(
                 "a host has not reported", log=log, advice="mend what the log says; run bin/up again"
