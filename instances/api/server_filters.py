@@ -59,7 +59,7 @@ def _matching(column: str, pattern: str) -> Q:
 
 def _status(names: list[str], refuse_unknown: bool) -> Q:
     found = NOTHING
-    for name in names:
+    for name in dict.fromkeys(name.upper() for name in names):
         states = states_of(name)
         if states is None:
             if refuse_unknown:

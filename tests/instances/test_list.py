@@ -223,6 +223,13 @@ def test_older_versions_ignore_what_they_do_not_know(alice, server):
     refused(alice.at("2.38").get("/servers?status=SLEEPING"), 400)
 
 
+def test_the_same_asked_a_thousand_times_is_asked_once(alice, server):
+    server(name="one")
+    assert found(alice, "&".join(["status=active"] * 2_000)) == {"one"}
+    assert found(alice, "&".join(["sort_key=display_name"] * 2_000)) == {"one"}
+    assert found(alice, "tags-any=" + ",".join("abcdefgh" * 15)) == set()
+
+
 def test_a_foreign_server_is_no_marker(alice, bob):
     foreign = a_server(bob)
     assert "not found" in refused(alice.get(f"/servers?marker={foreign.id}"), 400)
