@@ -7,12 +7,11 @@ from typing import Any
 from uuid import UUID
 
 from django.db import transaction
-from django.db.models import F
 
 from computecloud.wire import requestid
 from computecloud.wire.errors import Conflict, NotFound
-from workers import admission, dispatch, ledger, route, workflow
-from workers.models import ACTIVE, Operation, State, Subject, SubjectLock, utc_now
+from workers import admission, dispatch, route, workflow
+from workers.models import Operation, Subject, SubjectLock
 
 
 class SubjectBusy(Conflict):
@@ -40,62 +39,16 @@ def accept(
     host: where its host steps run, if that is known.
     Raises SubjectBusy where another operation holds the subject, NotFound where there is none.
     """
-    operation = _write(
+    operation = write(
         kind=kind, subject=subject, project_id=project_id, user_id=user_id, params=params, host=host
     )
     epoch = _make(operation) if workflow.get(kind).makes_subject else _hold(operation)
     SubjectLock.objects.create(operation=operation, subject_id=operation.subject_id, epoch=epoch)
-    _dispatch_on_commit(operation)
+    dispatch_on_commit(operation)
     return operation
 
 
-def accept_overtaking(
-    *,
-    kind: str,
-    subject: tuple[str, UUID],
-    project_id: str,
-    user_id: str,
-    params: Mapping[str, Any],
-    host: str | None = None,
-) -> Operation:
-    """Accept the deletion of a subject, overtaking whatever holds it; a second one returns the first.
-
-    The subject's epoch rises, so no step of an overtaken operation can be taken or ended any more. The new operation's
-    first step waits for the end of the one that may be running. Raises NotFound where there is no such subject.
-    """
-    subject_type, subject_id = subject
-    raised = Subject.objects.filter(id=subject_id, deleting=False).update(
-        epoch=F("epoch") + 1, deleting=True, sharers=0
-    )
-    if not raised:
-        running = Operation.objects.filter(subject_id=subject_id, kind=kind, state__in=ACTIVE).first()
-        if running is None:
-            raise NotFound(f"{subject_type} {subject_id} could not be found.")
-        return running
-    overtaken = Operation.objects.filter(locks__subject_id=subject_id, state__in=ACTIVE)
-    for other in overtaken.values_list("id", "lease_token"):
-        Operation.objects.filter(id=other[0]).update(
-            state=State.CANCELLED, error=f"overtaken by {kind}", finished_at=utc_now()
-        )
-        if other[1] is None:
-            ledger.release_subjects(other[0])
-    operation = _write(
-        kind=kind, subject=subject, project_id=project_id, user_id=user_id, params=params, host=host
-    )
-    Subject.objects.filter(id=subject_id).update(holder=operation.id)
-    epoch = Subject.objects.values_list("epoch", flat=True).get(id=subject_id)
-    SubjectLock.objects.create(operation=operation, subject_id=subject_id, epoch=epoch)
-    _dispatch_on_commit(operation)
-    return operation
-
-
-def forget_subject(subject_id: UUID) -> None:
-    """Remove the subject of a thing that is gone; its operations stay as its history."""
-    SubjectLock.objects.filter(subject_id=subject_id).delete()
-    Subject.objects.filter(id=subject_id).delete()
-
-
-def _write(
+def write(
     *,
     kind: str,
     subject: tuple[str, UUID],
@@ -104,6 +57,7 @@ def _write(
     params: Mapping[str, Any],
     host: str | None,
 ) -> Operation:
+    """Write the operation, at the first step that it has, admitted if its tenant has room in the queues."""
     flow = workflow.get(kind)
     now = time.time()
     values = dict(params)
@@ -139,6 +93,7 @@ def _hold(operation: Operation) -> int:
     raise NotFound(f"{operation.subject_type} {operation.subject_id} could not be found.")
 
 
-def _dispatch_on_commit(operation: Operation) -> None:
+def dispatch_on_commit(operation: Operation) -> None:
+    """Publish the operation's first segment once the caller's transaction has committed."""
     if operation.admitted:
         transaction.on_commit(lambda: dispatch.publish(operation), robust=True)

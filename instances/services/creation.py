@@ -1,7 +1,5 @@
 """Creating servers: look everything up, then charge, row and operation in one transaction for all of them."""
 
-import base64
-import binascii
 import uuid
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -14,23 +12,20 @@ import images.services
 import networking.services
 import quotas.services
 from computecloud.config import CONFIG
-from computecloud.wire.errors import Forbidden, InvalidInput, NotFound, QuotaExceeded
+from computecloud.wire.errors import InvalidInput, NotFound, QuotaExceeded
 from identity.caller import Caller
 from images.services import ImageFacts
-from instances import naming, policies, selectors, transitions
+from instances import naming, selectors, transitions
 from instances.models import Flavor, Instance, InstanceNumber, KeyPair
-from instances.services import metadata
-from instances.services.requests import Destination, ServerRequest
+from instances.services import fitting, metadata
+from instances.services.requests import ServerRequest
 from quotas.models import UNLIMITED, ProjectUsage
 from quotas.services import Demand
 from workers import secrets
 from workers.acceptance import accept
-from workers.models import Host
 
 log = structlog.get_logger()
 
-USER_DATA_MAX_CHARS = 65_535
-_GIB = 1 << 30
 _USUAL_SECURITY_GROUP = "default"
 
 
@@ -73,7 +68,7 @@ def create(caller: Caller, request: ServerRequest) -> Created:
     reservation = naming.reservation_id()
     with transaction.atomic():
         ids = _charged(caller, request, found.flavor)
-        numbers = [row.id for row in InstanceNumber.objects.bulk_create(InstanceNumber() for _ in ids)]
+        numbers = _numbers(len(ids))
         rows = [
             _row(caller, request, found, _One(instance_id, number, index, len(ids), reservation))
             for index, (instance_id, number) in enumerate(zip(ids, numbers, strict=True))
@@ -106,7 +101,7 @@ def _look_up(caller: Caller, request: ServerRequest) -> _Found:
         image = images.services.bootable(request.image_id, caller)
     except NotFound:
         raise InvalidInput("Can not find requested image") from None
-    _check_fit(caller, flavor, image)
+    fitting.check_size(caller, flavor, image)
     key = None
     if request.key_name is not None:
         try:
@@ -116,47 +111,10 @@ def _look_up(caller: Caller, request: ServerRequest) -> _Found:
     for group in request.security_groups:
         if group != _USUAL_SECURITY_GROUP:
             raise InvalidInput(f"Security group {group} not found for project {caller.project_id}.")
-    _check_user_data(request.user_data)
-    _check_destination(request.destination)
+    fitting.check_user_data(request.user_data)
+    fitting.check_destination(request.destination)
     nics = [asdict(nic) for nic in networking.services.plan(request.networks, caller)]
     return _Found(flavor, image, key, nics)
-
-
-def _check_fit(caller: Caller, flavor: Flavor, image: ImageFacts) -> None:
-    if flavor.ram < image.min_ram_mib:
-        raise InvalidInput("Flavor's memory is too small for requested image.")
-    if flavor.disk == 0:
-        if not policies.allows(caller, "os_compute_api:servers:create:zero_disk_flavor"):
-            raise Forbidden("Only volume-backed servers are allowed for flavors with zero disk.")
-        return
-    if flavor.disk < image.min_disk_gib:
-        raise InvalidInput(
-            "Flavor's disk is smaller than the minimum size specified in image metadata. "
-            f"Flavor disk is {flavor.disk * _GIB} bytes, minimum size is {image.min_disk_gib * _GIB} bytes."
-        )
-    if flavor.disk * _GIB < (image.size_bytes or 0):
-        raise InvalidInput(
-            "Flavor's disk is too small for requested image. "
-            f"Flavor disk is {flavor.disk * _GIB} bytes, image is {image.size_bytes} bytes."
-        )
-
-
-def _check_destination(wanted: Destination) -> None:
-    if wanted.zone is not None and wanted.zone not in selectors.zones():
-        raise InvalidInput("The requested availability zone is not available")
-    if wanted.host is not None and not Host.objects.filter(name=wanted.host).exists():
-        raise InvalidInput(f"Compute host {wanted.host} could not be found.")
-
-
-def _check_user_data(user_data: str | None) -> None:
-    if user_data is None:
-        return
-    if len(user_data) > USER_DATA_MAX_CHARS:
-        raise InvalidInput(f"User data too large. It may have {USER_DATA_MAX_CHARS} characters in base64.")
-    try:
-        base64.b64decode(user_data, validate=True)
-    except (binascii.Error, ValueError):
-        raise InvalidInput("User data needs to be valid base 64.") from None
 
 
 def _charged(caller: Caller, request: ServerRequest, flavor: Flavor) -> list[UUID]:
@@ -173,6 +131,13 @@ def _charged(caller: Caller, request: ServerRequest, flavor: Flavor) -> list[UUI
         ids = ids[:room]
         quotas.services.charge(project_id, ids, each)
     return ids
+
+
+def _numbers(count: int) -> list[int]:
+    """Return new numbers; their rows go again at once, the sequence behind them never gives a number twice."""
+    numbers = [row.id for row in InstanceNumber.objects.bulk_create(InstanceNumber() for _ in range(count))]
+    InstanceNumber.objects.filter(id__in=numbers).delete()
+    return numbers
 
 
 def _room(usage: ProjectUsage, each: Demand) -> int:

@@ -11,7 +11,8 @@ from identity.caller import Caller
 from instances import transitions
 from instances.models import Instance
 from instances.states import TaskState
-from workers.acceptance import accept, accept_overtaking
+from workers.acceptance import accept
+from workers.overtaking import accept_overtaking
 
 log = structlog.get_logger()
 

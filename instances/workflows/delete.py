@@ -7,7 +7,7 @@ import quotas.services
 from instances import transitions
 from networking import wiring
 from scheduling import claims
-from workers import acceptance, footprints
+from workers import footprints, overtaking
 from workers.driver import driver
 from workers.workflow import CONTROL, Again, Context, Step, Workflow, register
 
@@ -36,7 +36,7 @@ def give_back(ctx: Context, _: dict[str, Any]) -> None:
 def write_deleted(ctx: Context) -> None:
     """The server is gone."""
     transitions.done("delete", ctx.subject_id)
-    acceptance.forget_subject(ctx.subject_id)
+    overtaking.forget_subject(ctx.subject_id)
 
 
 def write_failed(ctx: Context) -> Again | None:

@@ -52,7 +52,9 @@ def plant_deaf_host():
 
 def plant_inquiry():
     inquiry = Inquiry.objects.create(host="h", kind="k")
-    Inquiry.objects.update(asked_at=inquiry.asked_at.fromtimestamp(time.time() - 999, inquiry.asked_at.tzinfo))
+    Inquiry.objects.update(
+        asked_at=inquiry.asked_at.fromtimestamp(time.time() - 999, inquiry.asked_at.tzinfo)
+    )
 
 
 def plant_counter():

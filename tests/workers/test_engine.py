@@ -7,7 +7,7 @@ import pytest
 from django.db import transaction
 
 from tests.workers import toy
-from workers import acceptance, probes, recovery, runner, secrets
+from workers import acceptance, overtaking, probes, recovery, runner, secrets
 from workers.acceptance import SubjectBusy
 from workers.ledger import DO
 from workers.models import ACTIVE, Footprint, Operation, Secret, StepRun, Subject, SubjectLock
@@ -171,7 +171,7 @@ def test_a_delete_at_any_point_overtakes_and_leaves_nothing(accepted, point):
             with transaction.atomic():
                 host = Operation.objects.get(id=operation.id).host
                 removal.append(
-                    acceptance.accept_overtaking(
+                    overtaking.accept_overtaking(
                         kind="toy_delete",
                         subject=("toy", operation.subject_id),
                         project_id="p",
@@ -198,7 +198,7 @@ def test_a_delete_waits_for_the_end_of_a_running_step(accepted):
     operation = accepted()
     Operation.objects.filter(id=operation.id).update(lease_token="t", lease_until=time.time() + 60)
     with transaction.atomic():
-        removal = acceptance.accept_overtaking(
+        removal = overtaking.accept_overtaking(
             kind="toy_delete",
             subject=("toy", operation.subject_id),
             project_id="p",
@@ -222,9 +222,9 @@ def test_a_second_delete_is_the_first_one(accepted):
         "host": "h",
     }
     with transaction.atomic():
-        first = acceptance.accept_overtaking(**order)
+        first = overtaking.accept_overtaking(**order)
     with transaction.atomic():
-        assert acceptance.accept_overtaking(**order).id == first.id
+        assert overtaking.accept_overtaking(**order).id == first.id
 
 
 def test_an_operation_past_its_deadline_is_undone(accepted):

@@ -132,12 +132,12 @@ def test_an_echo_counts_once_however_often_it_comes(watched):
 def test_deletes_go_on_without_a_dead_host(accepted):
     from django.db import transaction
 
-    from workers import acceptance
+    from workers import overtaking
 
     operation = accepted()
     Drive(operation.id).run()
     with transaction.atomic():
-        removal = acceptance.accept_overtaking(
+        removal = overtaking.accept_overtaking(
             kind="toy_delete",
             subject=("toy", operation.subject_id),
             project_id="p",
