@@ -223,10 +223,10 @@ def test_older_versions_ignore_what_they_do_not_know(alice, server):
     refused(alice.at("2.38").get("/servers?status=SLEEPING"), 400)
 
 
-def test_the_same_asked_a_thousand_times_is_asked_once(alice, server):
+def test_the_same_asked_many_times_is_asked_once(alice, server):
     server(name="one")
-    assert found(alice, "&".join(["status=active"] * 2_000)) == {"one"}
-    assert found(alice, "&".join(["sort_key=display_name"] * 2_000)) == {"one"}
+    assert found(alice, "&".join(["status=active"] * 900)) == {"one"}
+    assert found(alice, "&".join(["sort_key=display_name"] * 900)) == {"one"}
     assert found(alice, "tags-any=" + ",".join("abcdefgh" * 15)) == set()
 
 
