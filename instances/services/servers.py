@@ -10,7 +10,7 @@ from computecloud.wire.errors import Conflict
 from identity.caller import Caller
 from instances import transitions
 from instances.models import Instance
-from instances.states import TaskState
+from instances.states import TaskState, VmState
 from workers.acceptance import accept
 from workers.overtaking import accept_overtaking
 
@@ -53,7 +53,7 @@ def delete(caller: Caller, instance: Instance) -> None:
         try:
             transitions.begin("delete", instance.id)
         except transitions.WrongState as refusal:
-            if refusal.value == TaskState.DELETING:
+            if refusal.value in {TaskState.DELETING, VmState.DELETED}:
                 return
             raise
         host, node = _place(instance)
