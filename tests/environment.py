@@ -8,8 +8,15 @@ import os
 import shutil
 import tempfile
 
-_state = tempfile.mkdtemp(prefix="computecloud-test-")
-atexit.register(shutil.rmtree, _state, ignore_errors=True)
+_worker = os.environ.get("PYTEST_XDIST_WORKER")
+if _worker:  # it inherits the environment that the process which started it has set
+    _state = os.path.join(os.environ["COMPUTECLOUD_TEST_STATE"], _worker)
+    os.makedirs(_state)
+    os.environ["COMPUTECLOUD_STATE_DIR"] = _state
+else:
+    _state = tempfile.mkdtemp(prefix="computecloud-test-")
+    atexit.register(shutil.rmtree, _state, ignore_errors=True)
+    os.environ["COMPUTECLOUD_TEST_STATE"] = _state
 
 for _name, _value in {
     "STATE_DIR": _state,

@@ -17,11 +17,6 @@ from workers.models import Operation, Subject, SubjectLock
 class SubjectBusy(Conflict):
     """Another operation holds the subject."""
 
-    def __init__(self, subject_type: str, subject_id: UUID) -> None:
-        super().__init__(
-            f"Another operation is under way on {subject_type} {subject_id}. Wait until it has ended, or delete it."
-        )
-
 
 def accept(
     *,
@@ -89,7 +84,9 @@ def _hold(operation: Operation) -> int:
     if held.update(holder=operation.id):
         return Subject.objects.values_list("epoch", flat=True).get(id=operation.subject_id)
     if Subject.objects.filter(id=operation.subject_id, deleting=False).exists():
-        raise SubjectBusy(operation.subject_type, operation.subject_id)
+        raise SubjectBusy(
+            f"Another operation is under way on {operation.subject_type} {operation.subject_id}."
+        )
     raise NotFound(f"{operation.subject_type} {operation.subject_id} could not be found.")
 
 

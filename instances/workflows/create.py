@@ -1,6 +1,5 @@
 """A boot: find a node, wire the ports, fetch the image, make the disks, start the guest."""
 
-from collections.abc import Iterator
 from typing import Any
 from uuid import UUID
 
@@ -103,19 +102,19 @@ def destroy_guest(ctx: Context) -> None:
     driver().destroy(node_of(ctx), ctx.subject_id, ctx.epoch)
 
 
-def port_traces(ctx: Context) -> Iterator[Trace]:
+def port_traces(ctx: Context) -> list[Trace]:
     """Name what wire leaves: a connected port for each NIC."""
-    return (Trace("port", str(index)) for index in range(len(ctx.params["nics"])))
+    return [Trace("port", str(index)) for index in range(len(ctx.params["nics"]))]
 
 
-def disk_traces(ctx: Context) -> Iterator[Trace]:
+def disk_traces(ctx: Context) -> list[Trace]:
     """Name what disks leaves: the guest's folder."""
-    return iter([Trace("disks", str(ctx.subject_id))])
+    return [Trace("disks", str(ctx.subject_id))]
 
 
-def guest_traces(ctx: Context) -> Iterator[Trace]:
+def guest_traces(ctx: Context) -> list[Trace]:
     """Name what start leaves: the guest."""
-    return iter([Trace("guest", ctx.params["guest_name"])])
+    return [Trace("guest", ctx.params["guest_name"])]
 
 
 def write_active(ctx: Context) -> None:

@@ -3,9 +3,11 @@
 import time
 from typing import Any
 
+import networking.services
 from computecloud.config import CONFIG
 from hypervisors.driver import GuestNotFound, PowerState
 from instances import transitions
+from networking import wiring
 from workers.driver import driver
 from workers.workflow import Again, Context, Step, Wait, Workflow, register
 
@@ -22,8 +24,13 @@ def _state(ctx: Context) -> PowerState:
     return facts.power_state
 
 
+def _wire(ctx: Context) -> None:
+    wiring.connect(networking.services.facts_of(ctx.subject_id))
+
+
 def switch_on(ctx: Context) -> None:
-    """Run the guest."""
+    """Run the guest; what it had of wiring is made again where the host has lost it."""
+    _wire(ctx)
     driver().power_on(ctx.params["node"], ctx.subject_id, ctx.epoch)
 
 
@@ -51,6 +58,7 @@ def await_off(ctx: Context) -> dict[str, Any] | Wait:
 
 def reset(ctx: Context) -> None:
     """Reset the guest at once, or run it where it is off."""
+    _wire(ctx)
     driver().reboot(ctx.params["node"], ctx.subject_id, ctx.epoch)
 
 
