@@ -7,9 +7,10 @@ import click
 from computecloud.cli import guests, libvirt_daemon, purge
 from computecloud.cli.failures import Failure
 from computecloud.cli.installation import Installation, find
+from computecloud.cli.processes import end, orphans
 from computecloud.cli.programs import programs
 from computecloud.cli.progress import Progress
-from computecloud.cli.supervisor import Supervisor, end, orphans
+from computecloud.cli.supervisor import Supervisor
 
 
 @click.command("down")
@@ -32,9 +33,8 @@ def command(and_purge: bool, state_dir: str | None) -> None:
     if not stop(installation, settings, progress):
         progress.say("Nothing ran.")
     if running:
-        progress.say(
-            f"{len(running)} guests go on running; bin/up finds them again, bin/down --purge ends them."
-        )
+        they = "1 guest goes" if len(running) == 1 else f"{len(running)} guests go"
+        progress.say(f"{they} on running; bin/up finds them again, bin/down --purge ends them.")
     else:
         libvirt_daemon.stop_log_daemon(installation)
 

@@ -1,5 +1,6 @@
 """What the command line says when something went wrong: the cause, where the log is, and what to do."""
 
+import json
 from collections import deque
 from pathlib import Path
 from typing import IO, Any
@@ -7,6 +8,7 @@ from typing import IO, Any
 import click
 
 LINES = 6
+WIDTH = 400
 
 
 class Failure(click.ClickException):
@@ -28,9 +30,19 @@ class Failure(click.ClickException):
 
 
 def end_of(log: Path, lines: int = LINES) -> list[str]:
-    """Return the last lines of a log, cut to a screen's width; none where there is no log."""
+    """Return the last lines of a log for a person to read; none where there is no log."""
     try:
         with log.open(errors="replace") as file:
-            return [line.rstrip()[:300] for line in deque(file, maxlen=lines)]
+            return [_readable(line.rstrip())[:WIDTH] for line in deque(file, maxlen=lines)]
     except FileNotFoundError:
         return []
+
+
+def _readable(line: str) -> str:
+    """Return a line of JSON as time, event, error, and then the rest; any other as it is."""
+    try:
+        known = json.loads(line)
+        first = [known.pop(name, "") for name in ("timestamp", "event", "error")]
+    except (ValueError, AttributeError, TypeError):
+        return line
+    return "  ".join([*map(str, filter(None, first)), *(f"{key}={value}" for key, value in known.items())])

@@ -7,9 +7,9 @@ from pathlib import Path
 
 from computecloud.cli.failures import Failure
 from computecloud.cli.installation import Installation
+from computecloud.cli.processes import alive, end
 from computecloud.cli.programs import which
 from computecloud.cli.progress import Step
-from computecloud.cli.supervisor import alive, end
 
 URI = "qemu:///system"
 CONFIGURATION = {

@@ -1,24 +1,18 @@
 """The supervisor of an installation's processes: supervisord, asked over its own socket."""
 
-import hashlib
 import http.client
-import os
-import signal
 import subprocess
 import sys
-import time
 import xmlrpc.client
-from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from supervisor.xmlrpc import SupervisorTransport
 
 from computecloud.cli.failures import Failure
-from computecloud.cli.installation import PREFIX, Installation
-from computecloud.cli.programs import Program
+from computecloud.cli.installation import Installation
+from computecloud.cli.processes import alive, command_of
 from computecloud.cli.progress import Step
 
 START_S = 20.0
@@ -125,7 +119,7 @@ class Supervisor:
 
     def stop(self, step: Step) -> bool:
         """Stop all programs and supervisord; False where nothing ran."""
-        pid = self._pid()
+        pid = self.pid()
         if pid is None:
             return False
         self.stop_programs(step)
@@ -154,65 +148,10 @@ class Supervisor:
         log = self._installation.log / "supervisord.log"
         return Failure(f"{what} does not end", log=log, advice="kill it, then run this again")
 
-    def _pid(self) -> int | None:
+    def pid(self) -> int | None:
+        """Return supervisord's process, if it lives."""
         try:
             pid = int((self._installation.run / "supervisord.pid").read_text())
         except (FileNotFoundError, ValueError):
             return None
-        return pid if alive(pid) and b"supervisord" in _command(pid) else None
-
-
-def orphans(installation: Installation, wanted: Iterable[Program]) -> list[int]:
-    """Return processes of this installation whose supervisor died without them."""
-    mark = f"{PREFIX}STATE_DIR={installation.state}".encode()
-    commands = {" ".join(program.command[1:]).encode() for program in wanted}
-    found = []
-    for folder in Path("/proc").iterdir():
-        with suppress(OSError, ValueError):
-            pid = int(folder.name)
-            words = b" ".join(_command(pid).split(b"\0")[1:])
-            if words.rstrip() in commands and mark in (folder / "environ").read_bytes().split(b"\0"):
-                found.append(pid)
-    return found
-
-
-def end(pids: Iterable[int], *, patience_s: float = 10.0) -> None:
-    """End processes, and kill those that do not."""
-    waiting = list(pids)
-    for number in (signal.SIGTERM, signal.SIGKILL):
-        for pid in waiting:
-            with suppress(ProcessLookupError):
-                os.kill(pid, number)
-        deadline = time.monotonic() + patience_s
-        while waiting and time.monotonic() < deadline:
-            waiting = [pid for pid in waiting if alive(pid)]
-            time.sleep(0.05)
-
-
-def fingerprint(root: Path, configuration: str, settings: dict[str, str]) -> str:
-    """Return a digest of all that a running process was started with: its code, its settings, its packages."""
-    digest = hashlib.sha256(configuration.encode())
-    digest.update(repr(sorted(settings.items())).encode())
-    files = [
-        *root.glob("*/*.py"),
-        *root.glob("*/*/*.py"),
-        *root.glob("*/*/*/*.py"),
-        root / "requirements.txt",
-    ]
-    for path in sorted(files):
-        if path.relative_to(root).parts[0] not in ("tests", "bench", "var", ".venv"):
-            facts = path.stat()
-            digest.update(f"{path} {facts.st_mtime_ns} {facts.st_size}".encode())
-    return digest.hexdigest()
-
-
-def alive(pid: int) -> bool:
-    """Tell whether a process runs; one that only waits to be reaped does not."""
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except (FileNotFoundError, ProcessLookupError):
-        return False
-
-
-def _command(pid: int) -> bytes:
-    return Path(f"/proc/{pid}/cmdline").read_bytes()
+        return pid if alive(pid) and b"supervisord" in command_of(pid) else None
