@@ -12,6 +12,8 @@ if CONFIG.role:
 from celery import Celery
 from celery.fixups.django import DjangoWorkerFixup  # type: ignore[attr-defined]
 
+from computecloud import broker
+
 if CONFIG.role != "beat":  # beat only rings; without Django it takes half the memory
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "computecloud.settings")
 
@@ -24,6 +26,7 @@ def _keep_connections(_self: DjangoWorkerFixup, **_: Any) -> None:
 
 
 DjangoWorkerFixup.close_database = _keep_connections
+broker.register()
 
 app = Celery("computecloud")
 app.conf.update(
@@ -49,7 +52,9 @@ app.conf.update(
         "socket_connect_timeout": 1,
         "socket_keepalive": True,
         "health_check_interval": 10,
-        "visibility_timeout": 3_600,
+        # A message that its worker has not acknowledged is kept in the worker's memory, not in Redis too: that costs
+        # a fifth of a worker's CPU and would bring it back after an hour; the sweeper rings again after seconds.
+        "ack_emulation": False,
         "priority_steps": [0],
         "queue_order_strategy": "round_robin",
     },
