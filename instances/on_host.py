@@ -5,12 +5,11 @@ from uuid import UUID
 
 import structlog
 
-import networking.services
+import networking.invariants
 from hypervisors.driver import DriverError, PowerState
 from instances import transitions
 from instances.checks import LAST_EPOCH
 from instances.models import Instance
-from networking import wiring
 from workers import footprints, recovery
 from workers.driver import driver
 from workers.models import Footprint, Host, Mend, Subject
@@ -36,23 +35,28 @@ def console(params: dict[str, Any]) -> str:
 
 
 def clean_up(host: Host) -> None:
-    """Remove what servers that are gone have left on this host while it could not be reached."""
+    """Remove what servers that are gone have left on this host while it could not be reached.
+
+    Called before the host reads its queue, so nothing else is at work here.
+    """
     left = Footprint.objects.filter(host=host.name).exclude(subject_id__in=Subject.objects.values("id"))
-    for subject_id in set(left.values_list("subject_id", flat=True)):
-        try:
+    gone = set(left.values_list("subject_id", flat=True))
+    try:
+        for subject_id in gone:
             for node in driver().nodes():
                 driver().destroy(node.name, subject_id, LAST_EPOCH)
                 driver().remove_disks(node.name, subject_id, LAST_EPOCH)
-            wiring.disconnect(networking.services.facts_of(subject_id))
-        except DriverError as error:
-            log.warning("cleanup.failed", subject_id=str(subject_id), error=error.message)
-            continue
+        if gone:
+            for violation in networking.invariants.left_on_host():
+                if violation.fix is not None:
+                    violation.fix()
+    except DriverError as error:
+        log.warning("cleanup.failed", host=host.name, error=error.message)
+        return
+    for subject_id in gone:
         footprints.forget(subject_id, host=host.name)
-        Mend.objects.create(
-            audit="cleanup",
-            subject=str(subject_id),
-            what=f"removed from {host.name} what a deleted server left",
-        )
+        what = f"removed from {host.name} what a deleted server left"
+        Mend.objects.create(audit="cleanup", subject=str(subject_id), what=what)
 
 
 def audit_power(host: str) -> None:

@@ -37,6 +37,8 @@ class Ranking:
         removed = [
             f"{verdict['removed']} {verdict['words']}" for verdict in self.verdicts if verdict["removed"]
         ]
+        if not removed:
+            return f"No valid host was found. {LAST_WORDS} Every node that suited was filled up meanwhile."
         nodes = "1 node" if self.considered == 1 else f"{self.considered} nodes"
         return f"No valid host was found. {LAST_WORDS} Of {nodes}: {', '.join(removed)}."
 

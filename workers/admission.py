@@ -3,41 +3,52 @@
 import time
 from uuid import UUID
 
-from django.db.models import Count, Q
-
 from computecloud.config import CONFIG
-from workers import dispatch
-from workers.models import ACTIVE, Operation, State
+from workers import dispatch, sql
+from workers.models import Operation
 
+_WAITS = "state = 'pending' AND NOT admitted"
 
-def has_room(project_id: str) -> bool:
-    """Tell whether one more operation of this tenant may go to the queues at once."""
-    under_way = Operation.objects.filter(project_id=project_id, state__in=ACTIVE, admitted=True)
-    return len(under_way.values_list("id")[: CONFIG.admitted_per_project]) < CONFIG.admitted_per_project
+# Tenant by tenant along the index of what waits, so that the number of waiting operations costs nothing.
+_ADMIT_NEXT = f"""
+WITH RECURSIVE
+    tenant (project_id) AS (
+        SELECT min(project_id) FROM workers_operation WHERE {_WAITS}
+        UNION ALL
+        SELECT (SELECT min(project_id) FROM workers_operation WHERE {_WAITS} AND project_id > tenant.project_id)
+        FROM tenant WHERE tenant.project_id IS NOT NULL
+    ),
+    busy (project_id, operations) AS (
+        SELECT project_id, (SELECT count(*) FROM workers_operation o WHERE o.project_id = tenant.project_id
+                            AND o.state IN ('pending', 'running', 'undoing') AND o.admitted)
+        FROM tenant WHERE project_id IS NOT NULL
+    ),
+    chosen (project_id) AS (
+        SELECT project_id FROM busy WHERE operations < %(most)s ORDER BY operations, project_id LIMIT 1
+    )
+UPDATE workers_operation SET admitted = %(yes)s, dispatched_at = %(now)s
+WHERE {_WAITS} AND id = (SELECT id FROM workers_operation WHERE {_WAITS}
+                         AND project_id = (SELECT project_id FROM chosen) ORDER BY created_at LIMIT 1)
+RETURNING id, kind, params, host, cursor
+"""
+
+HAS_ROOM = """
+(SELECT count(*) FROM workers_operation o WHERE o.project_id = %(project_id)s
+ AND o.state IN ('pending', 'running', 'undoing') AND o.admitted) < %(most)s
+"""
 
 
 def admit_next() -> UUID | None:
     """Admit the oldest waiting operation of the tenant with the fewest in the queues, and publish it."""
-    waiting = Operation.objects.filter(admitted=False, state=State.PENDING)
-    if not waiting.exists():
+    if not sql.fetch(f"SELECT 1 FROM workers_operation WHERE {_WAITS} LIMIT 1", {}):  # noqa: S608
         return None
-    tenants = set(waiting.order_by().values_list("project_id", flat=True).distinct())
-    busy = dict(
-        Operation.objects.filter(state__in=ACTIVE, admitted=True, project_id__in=tenants)
-        .order_by()
-        .values_list("project_id")
-        .annotate(Count("id"))
+    now = time.time()
+    rows = sql.fetch(_ADMIT_NEXT, {"most": CONFIG.admitted_per_project, "yes": True, "now": now})
+    if not rows:
+        return None
+    key, kind, params, host, cursor = rows[0]
+    operation = Operation(
+        id=sql.as_uuid(key), kind=kind, params=sql.as_json(params), host=host, cursor=cursor, dispatched_at=now
     )
-    project_id = min(tenants, key=lambda tenant: busy.get(tenant, 0))
-    if busy.get(project_id, 0) >= CONFIG.admitted_per_project:
-        return None
-    chosen = waiting.filter(project_id=project_id).order_by("created_at").first()
-    if chosen is None:
-        return None
-    if not Operation.objects.filter(Q(id=chosen.id) & Q(admitted=False)).update(
-        admitted=True, dispatched_at=time.time()
-    ):
-        return None
-    chosen.admitted = True
-    dispatch.publish(chosen)
-    return chosen.id
+    dispatch.publish(operation)
+    return operation.id

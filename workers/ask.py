@@ -11,7 +11,8 @@ from kombu.exceptions import OperationalError as BrokerError
 
 from computecloud.wire.errors import Unavailable
 from workers import retry
-from workers.models import Host, Inquiry
+from workers.liveness import is_up
+from workers.models import Inquiry
 
 log = structlog.get_logger()
 
@@ -26,7 +27,7 @@ def register(kind: str, handler: Handler) -> None:
 
 def ask(host: str, kind: str, params: dict[str, Any], *, timeout_s: float = 10.0) -> Any:
     """Put a question to a host and return its answer; raises Unavailable where none comes in time."""
-    if not Host.objects.filter(name=host, alive=True, forced_down=False).exists():
+    if not is_up(host):
         raise Unavailable(f"Host {host} does not answer at the moment. Try again when it is up.")
     inquiry = Inquiry.objects.create(host=host, kind=kind, params=params)
     try:

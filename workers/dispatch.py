@@ -1,5 +1,7 @@
 """Publishes what the ledger says is next, as Celery chains; a publish that fails is the sweeper's case, no error."""
 
+import time
+from dataclasses import dataclass
 from uuid import UUID
 
 import structlog
@@ -13,6 +15,19 @@ from workers.route import Link
 log = structlog.get_logger()
 
 STEP_TASK = "workers.step"
+BROKER_REST_S = (
+    2.0  # a broker that failed is not asked again for so long: requests must not queue up behind it
+)
+
+
+@dataclass(slots=True)
+class Silence:
+    """Until when (monotonic seconds) this process does not ask the broker."""
+
+    until_s: float = 0.0
+
+
+_silence = Silence()
 
 
 def links_of(operation: Operation) -> list[Link]:
@@ -35,9 +50,12 @@ def publish(operation: Operation) -> bool:
     signatures = [
         task.si(operation.id.hex, link.direction, link.cursor).set(queue=link.queue) for link in links
     ]
+    if time.monotonic() < _silence.until_s:
+        return False
     try:
         (signatures[0] if len(signatures) == 1 else chain(*signatures)).apply_async()
     except (BrokerError, OSError) as error:
+        _silence.until_s = time.monotonic() + BROKER_REST_S
         log.warning("dispatch.failed", operation_id=str(operation.id), error=str(error))
         return False
     return True

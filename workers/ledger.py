@@ -1,7 +1,6 @@
 """The ledger's conditional updates, by hand in SQL: one row hit means the right to go on, no row means stop.
 
-Here alone SQL is written out: the ORM costs twice as much for these statements, which every step runs. Both SQLite and
-PostgreSQL take them. Times are seconds since 1970.
+Times are seconds since 1970.
 """
 
 import time
@@ -10,9 +9,7 @@ from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
-import orjson
-from django.db import connection
-
+from workers import sql
 from workers.workflow import Context
 
 DO, UNDO = "do", "undo"
@@ -103,31 +100,9 @@ class Lease:
     token: str
 
 
-def _execute(sql: str, values: dict[str, Any]) -> int:
-    with connection.cursor() as cursor:
-        cursor.execute(sql, values)
-        return int(cursor.rowcount)
-
-
-def _key(operation_id: UUID) -> str:
-    return operation_id.hex  # SQLite keeps 32 digits; PostgreSQL reads them as a uuid
-
-
-def _json(value: Any) -> Any:
-    return orjson.loads(value) if isinstance(value, str | bytes) else value
-
-
-def _uuid(value: Any) -> UUID:
-    return value if isinstance(value, UUID) else UUID(value)
-
-
 def _moment(now: float) -> dict[str, Any]:
-    """Return `now` in both forms; the datetime column's text form is the one Django writes."""
-    return {"now": now, "at": _column_time(now)}
-
-
-def _column_time(at: float) -> Any:
-    return connection.ops.adapt_datetimefield_value(datetime.fromtimestamp(at, UTC))
+    """Return `now` in both forms that the columns have."""
+    return {"now": now, "at": datetime.fromtimestamp(now, UTC)}
 
 
 def take(lease: Lease, *, direction: str, worker: str, lease_s: float) -> Context | None:
@@ -138,26 +113,24 @@ def take(lease: Lease, *, direction: str, worker: str, lease_s: float) -> Contex
         "worker": worker,
         "until": now + lease_s,
         "now": now,
-        "id": _key(lease.operation_id),
+        "id": lease.operation_id,
         "cursor": lease.cursor,
     }
-    with connection.cursor() as cursor:
-        cursor.execute(_TAKES[direction], values)
-        rows = cursor.fetchall()
+    rows = sql.fetch(_TAKES[direction], values)
     if not rows:
         return None
     kind, subject, project, user, request, params, results, host, attempt, round_, error, epoch = rows[0]
     return Context(
         operation_id=lease.operation_id,
         kind=kind,
-        subject_id=_uuid(subject),
+        subject_id=sql.as_uuid(subject),
         epoch=epoch or 0,
         project_id=project,
         user_id=user,
         request_id=request,
         host=host,
-        params=_json(params),
-        results=_json(results),
+        params=sql.as_json(params),
+        results=sql.as_json(results),
         attempt=attempt,
         round=round_,
         error=error,
@@ -168,40 +141,40 @@ def take(lease: Lease, *, direction: str, worker: str, lease_s: float) -> Contex
 def note_run(ctx: Context, attempt: Attempt) -> None:
     """Write the row of an attempt that ends now."""
     values = {
-        "id": _key(ctx.operation_id),
+        "id": ctx.operation_id,
         "step": attempt.step,
         "undo": attempt.undo,
         "attempt": ctx.attempt,
         "worker": attempt.worker,
         "host": attempt.host,
-        "started": _column_time(ctx.started_at),
+        "started": datetime.fromtimestamp(ctx.started_at, UTC),
         "outcome": attempt.outcome,
         "error": attempt.error,
         "traceback": attempt.traceback,
-        "at": _column_time(time.time()),
+        "at": datetime.fromtimestamp(time.time(), UTC),
     }
-    _execute(_NOTE_RUN, values)
+    sql.execute(_NOTE_RUN, values)
 
 
 def note_made(ctx: Context, step: str) -> None:
     """Write that the step's footprints stand for things that are there."""
-    _execute(_MADE, {"subject": _key(ctx.subject_id), "id": _key(ctx.operation_id), "step": step})
+    sql.execute(_MADE, {"subject": ctx.subject_id, "id": ctx.operation_id, "step": step})
 
 
 def advance(lease: Lease, ctx: Context, *, to: int, token_next: str | None, lease_s: float) -> bool:
     """Move the cursor; with token_next the next step is leased in the same breath. False: the lease is not ours."""
     now = time.time()
     return bool(
-        _execute(
+        sql.execute(
             _ADVANCE,
             {
                 "next": to,
                 "attempt": 1 if token_next else 0,
-                "results": orjson.dumps(ctx.results).decode(),
+                "results": ctx.results,
                 "host": ctx.host,
                 "token_next": token_next,
                 "until": now + lease_s,
-                "id": _key(lease.operation_id),
+                "id": lease.operation_id,
                 "token": lease.token,
                 "state": lease.state,
                 **_moment(now),
@@ -213,14 +186,14 @@ def advance(lease: Lease, ctx: Context, *, to: int, token_next: str | None, leas
 def end(lease: Lease, ctx: Context, *, state: str, error: str = "") -> bool:
     """End the operation. False: the lease is not ours."""
     return bool(
-        _execute(
+        sql.execute(
             _END,
             {
                 "end": state,
                 "error": error,
-                "results": orjson.dumps(ctx.results).decode(),
+                "results": ctx.results,
                 "host": ctx.host,
-                "id": _key(lease.operation_id),
+                "id": lease.operation_id,
                 "token": lease.token,
                 "state": lease.state,
                 **_moment(time.time()),
@@ -234,22 +207,22 @@ def turn_back(lease: Lease, *, to: int, error: str) -> bool:
     values = {
         "error": error,
         "to": to,
-        "id": _key(lease.operation_id),
+        "id": lease.operation_id,
         "token": lease.token,
         **_moment(time.time()),
     }
-    return bool(_execute(_TURN_BACK, values))
+    return bool(sql.execute(_TURN_BACK, values))
 
 
 def begin_anew(lease: Lease, results: dict[str, Any]) -> bool:
     """Start the workflow again from its first step, everything being undone. False: the lease is not ours."""
     values = {
-        "results": orjson.dumps(results).decode(),
-        "id": _key(lease.operation_id),
+        "results": results,
+        "id": lease.operation_id,
         "token": lease.token,
         **_moment(time.time()),
     }
-    return bool(_execute(_BEGIN_ANEW, values))
+    return bool(sql.execute(_BEGIN_ANEW, values))
 
 
 def pause(lease: Lease, *, after_s: float, counts: bool) -> bool:
@@ -258,17 +231,17 @@ def pause(lease: Lease, *, after_s: float, counts: bool) -> bool:
     values = {
         "run_after": now + after_s,
         "uncounted": 0 if counts else 1,
-        "id": _key(lease.operation_id),
+        "id": lease.operation_id,
         "token": lease.token,
         **_moment(now),
     }
-    return bool(_execute(_PAUSE, values))
+    return bool(sql.execute(_PAUSE, values))
 
 
 def give_back(token: str) -> bool:
     """Free a lease whatever became of its operation, such as one that was overtaken."""
-    sql = "UPDATE workers_operation SET lease_token = NULL WHERE lease_token = %(token)s"
-    return bool(_execute(sql, {"token": token}))
+    statement = "UPDATE workers_operation SET lease_token = NULL WHERE lease_token = %(token)s"
+    return bool(sql.execute(statement, {"token": token}))
 
 
 def renew(tokens: list[str], *, lease_s: float) -> None:
@@ -276,27 +249,27 @@ def renew(tokens: list[str], *, lease_s: float) -> None:
     marks = ", ".join(f"%(t{i})s" for i in range(len(tokens)))
     values: dict[str, Any] = {f"t{i}": token for i, token in enumerate(tokens)}
     values["until"] = time.time() + lease_s
-    _execute(f"UPDATE workers_operation SET lease_until = %(until)s WHERE lease_token IN ({marks})", values)  # noqa: S608
+    sql.execute(f"UPDATE workers_operation SET lease_until = %(until)s WHERE lease_token IN ({marks})", values)  # noqa: S608
 
 
 def ring(operation_id: UUID, seen: float) -> bool:
     """Claim the right to publish again what was last published at `seen`. False: somebody else did."""
-    sql = """UPDATE workers_operation SET dispatched_at = %(now)s, rings = rings + 1
+    statement = """UPDATE workers_operation SET dispatched_at = %(now)s, rings = rings + 1
              WHERE id = %(id)s AND dispatched_at = %(seen)s AND lease_token IS NULL"""
-    return bool(_execute(sql, {"now": time.time(), "id": _key(operation_id), "seen": seen}))
+    return bool(sql.execute(statement, {"now": time.time(), "id": operation_id, "seen": seen}))
 
 
 def release_subjects(operation_id: UUID) -> None:
     """Free every subject that an ended operation holds."""
-    values = {"id": _key(operation_id)}
-    _execute(
+    values = {"id": operation_id}
+    sql.execute(
         """UPDATE workers_subject SET holder = NULL WHERE holder = %(id)s""",
         values,
     )
-    _execute(
+    sql.execute(
         """UPDATE workers_subject SET sharers = sharers - 1 WHERE id IN
            (SELECT subject_id FROM workers_subjectlock WHERE operation_id = %(id)s AND NOT exclusive)""",
         values,
     )
-    _execute("DELETE FROM workers_subjectlock WHERE operation_id = %(id)s", values)
-    _execute("DELETE FROM workers_secret WHERE operation_id = %(id)s", values)
+    sql.execute("DELETE FROM workers_subjectlock WHERE operation_id = %(id)s", values)
+    sql.execute("DELETE FROM workers_secret WHERE operation_id = %(id)s", values)

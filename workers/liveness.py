@@ -31,6 +31,11 @@ class Sight:
 _sights: dict[str, Sight] = {}
 
 
+def is_up(host: str) -> bool:
+    """Tell whether operations may be sent to this host."""
+    return Host.objects.filter(name=host, alive=True, forced_down=False).exists()
+
+
 def beat(host: str) -> None:
     """Raise a host's counter; called by its own process only."""
     Host.objects.filter(name=host).update(counter=F("counter") + 1, heartbeat_at=utc_now())

@@ -6,6 +6,7 @@ The broker may lose anything; the ledger says what stands still, and this publis
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 from uuid import UUID
 
@@ -64,6 +65,18 @@ def take_over_host(host: str) -> int:
         free(operation, f"worker {operation.lease_worker} died")
     for operation in _active().filter(host=host, lease_token=None, admitted=True):
         dispatch.publish(operation)
+    return len(lost)
+
+
+def take_over_control(prefix: str) -> int:
+    """Free the leases of this machine's control workers whose processes are gone; returns how many."""
+    lost = [
+        operation
+        for operation in _active().filter(lease_worker__startswith=prefix, lease_token__isnull=False)
+        if not Path(f"/proc/{operation.lease_worker.removeprefix(prefix)}").exists()
+    ]
+    for operation in lost:
+        free(operation, f"worker {operation.lease_worker} died")
     return len(lost)
 
 

@@ -12,6 +12,7 @@ from instances import transitions
 from instances.models import Instance
 from instances.states import TaskState, VmState
 from workers.acceptance import accept
+from workers.liveness import is_up
 from workers.overtaking import accept_overtaking
 
 log = structlog.get_logger()
@@ -63,7 +64,8 @@ def delete(caller: Caller, instance: Instance) -> None:
             project_id=instance.project_id,
             user_id=caller.user_id,
             params={"guest_name": instance.instance_name, "node": node, "host": host},
-            host=host,
+            # A host that is down is not waited for: what is left there is its clean-up list.
+            host=host if host and is_up(host) else None,
         )
     log.info("instance.delete_accepted", instance_id=str(instance.id))
 

@@ -6,8 +6,9 @@ import pytest
 
 from instances.models import Instance
 from instances.states import ACTIONS
+from instances.workflows.delete import DELETE
 from tests.instances.conftest import a_server, refused
-from workers.models import Operation, Subject
+from workers.models import Host, Operation, Subject
 
 BODIES = {
     "start": {"os-start": None},
@@ -68,6 +69,7 @@ def test_a_subject_that_something_else_holds_is_left_alone(alice):
 
 
 def test_a_delete_is_accepted_in_any_state_and_only_once(alice):
+    Host.objects.create(name="h1", alive=True)
     instance = placed(alice, "building", "spawning")
     for _ in range(2):
         answer = alice.delete(f"/servers/{instance.id}")
@@ -76,6 +78,15 @@ def test_a_delete_is_accepted_in_any_state_and_only_once(alice):
     assert (operation.kind, operation.host) == ("delete", "h1")
     shown = alice.get(f"/servers/{instance.id}").json()["server"]
     assert shown["OS-EXT-STS:task_state"] == "deleting"
+
+
+@pytest.mark.parametrize("columns", [{"alive": False}, {"alive": True, "forced_down": True}])
+def test_a_delete_does_not_wait_for_a_host_that_is_down(alice, columns):
+    Host.objects.create(name="h1", **columns)
+    instance = placed(alice, "active")
+    assert alice.delete(f"/servers/{instance.id}").status_code == 204
+    operation = Operation.objects.get()
+    assert (operation.host, DELETE.steps[operation.cursor].name) == (None, "release")
 
 
 def test_a_deleted_server_is_gone_but_for_lists_of_changes(alice, server):
