@@ -1,7 +1,6 @@
 """Accepts operations: the row that cannot be lost, written in the caller's own transaction."""
 
 import time
-import uuid
 from collections.abc import Mapping
 from typing import Any
 from uuid import UUID
@@ -10,7 +9,7 @@ from django.db import transaction
 
 from computecloud.wire import requestid
 from computecloud.wire.errors import Conflict, NotFound
-from workers import admission, dispatch, route, workflow
+from workers import admission, dispatch, route, sql, workflow
 from workers.models import Operation, Subject, SubjectLock
 
 
@@ -38,7 +37,7 @@ def accept(
         kind=kind, subject=subject, project_id=project_id, user_id=user_id, params=params, host=host
     )
     epoch = _make(operation) if workflow.get(kind).makes_subject else _hold(operation)
-    SubjectLock.objects.create(operation=operation, subject_id=operation.subject_id, epoch=epoch)
+    sql.insert([SubjectLock(operation=operation, subject_id=operation.subject_id, epoch=epoch)])
     dispatch_on_commit(operation)
     return operation
 
@@ -56,8 +55,7 @@ def write(
     flow = workflow.get(kind)
     now = time.time()
     values = dict(params)
-    return Operation.objects.create(
-        id=uuid.uuid4(),
+    operation = Operation(
         kind=kind,
         subject_type=subject[0],
         subject_id=subject[1],
@@ -71,11 +69,13 @@ def write(
         dispatched_at=now,
         deadline=now + flow.deadline_s,
     )
+    sql.insert([operation])
+    return operation
 
 
 def _make(operation: Operation) -> int:
     subject = Subject(id=operation.subject_id, type=operation.subject_type, holder=operation.id)
-    subject.save(force_insert=True)
+    sql.insert([subject])
     return subject.epoch
 
 
@@ -93,4 +93,4 @@ def _hold(operation: Operation) -> int:
 def dispatch_on_commit(operation: Operation) -> None:
     """Publish the operation's first segment once the caller's transaction has committed."""
     if operation.admitted:
-        transaction.on_commit(lambda: dispatch.publish(operation), robust=True)
+        transaction.on_commit(lambda: dispatch.publish_accepted(operation), robust=True)

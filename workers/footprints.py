@@ -5,7 +5,7 @@ from uuid import UUID
 
 from django.db.models import QuerySet
 
-from workers import ledger
+from workers import ledger, sql
 from workers.models import Footprint
 from workers.workflow import CONTROL, Context, Step
 
@@ -14,7 +14,7 @@ def plan(ctx: Context, step: Step) -> None:
     """Note what the step is about to leave behind; a note that is there already stays."""
     if step.leaves is None:
         return
-    Footprint.objects.bulk_create(
+    sql.insert(
         [
             Footprint(
                 subject_id=ctx.subject_id,
@@ -26,7 +26,7 @@ def plan(ctx: Context, step: Step) -> None:
             )
             for trace in step.leaves(ctx)
         ],
-        ignore_conflicts=True,
+        new_only=True,
     )
 
 

@@ -249,7 +249,8 @@ def renew(tokens: list[str], *, lease_s: float) -> None:
     marks = ", ".join(f"%(t{i})s" for i in range(len(tokens)))
     values: dict[str, Any] = {f"t{i}": token for i, token in enumerate(tokens)}
     values["until"] = time.time() + lease_s
-    sql.execute(f"UPDATE workers_operation SET lease_until = %(until)s WHERE lease_token IN ({marks})", values)  # noqa: S608
+    statement = f"UPDATE workers_operation SET lease_until = %(until)s WHERE lease_token IN ({marks})"  # noqa: S608
+    sql.execute(statement, values)
 
 
 def ring(operation_id: UUID, seen: float) -> bool:

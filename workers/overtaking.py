@@ -7,7 +7,7 @@ from uuid import UUID
 from django.db.models import F
 
 from computecloud.wire.errors import NotFound
-from workers import acceptance, ledger
+from workers import acceptance, ledger, sql
 from workers.models import ACTIVE, Operation, State, Subject, SubjectLock, utc_now
 
 
@@ -40,7 +40,7 @@ def accept_overtaking(
     )
     Subject.objects.filter(id=subject_id).update(holder=operation.id)
     epoch = Subject.objects.values_list("epoch", flat=True).get(id=subject_id)
-    SubjectLock.objects.create(operation=operation, subject_id=subject_id, epoch=epoch)
+    sql.insert([SubjectLock(operation=operation, subject_id=subject_id, epoch=epoch)])
     acceptance.dispatch_on_commit(operation)
     return operation
 

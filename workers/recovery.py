@@ -17,7 +17,7 @@ from django.db.models import QuerySet
 from kombu.exceptions import OperationalError as BrokerError
 
 from workers import admission, dispatch, ledger, retry, route, workflow
-from workers.models import ACTIVE, Inquiry, Operation, State, StepRun, Subject, utc_now
+from workers.models import ACTIVE, IS_ACTIVE, Inquiry, Operation, State, StepRun, Subject, utc_now
 from workers.workflow import CONTROL, Context
 
 log = structlog.get_logger()
@@ -207,7 +207,7 @@ def run_periodic(name: str) -> None:
 
 
 def _active() -> QuerySet[Operation]:
-    return Operation.objects.filter(state__in=ACTIVE).order_by("dispatched_at")
+    return Operation.objects.filter(IS_ACTIVE).order_by("dispatched_at")
 
 
 def _ring(operation: Operation, now: float, depths: dict[str, int]) -> None:

@@ -169,11 +169,11 @@ class Migration(migrations.Migration):
         ),
         migrations.AddIndex(
             model_name='operation',
-            index=models.Index(condition=models.Q(('state__in', ('pending', 'running', 'undoing'))), fields=['project_id'], name='operation_of_tenant'),
+            index=models.Index(condition=models.Q(('admitted', True), ('state__in', ('pending', 'running', 'undoing'))), fields=['project_id'], name='operation_of_tenant'),
         ),
         migrations.AddIndex(
             model_name='operation',
-            index=models.Index(condition=models.Q(('admitted', False), ('state', 'pending')), fields=['created_at'], name='operation_waiting'),
+            index=models.Index(condition=models.Q(('admitted', False), ('state', 'pending')), fields=['project_id', 'created_at'], name='operation_waiting'),
         ),
         migrations.AddIndex(
             model_name='operation',
