@@ -1,7 +1,8 @@
 """Named points of the engine at which tests look, fail or hold a worker; free where nobody asked for them.
 
-A test in the same process installs a handler. A real worker holds where COMPUTECLOUD_GATE_DIR has a file named
-`<kind>.<step>.<point>`: it writes `<that name>.reached` with its pid and goes on when the file is gone.
+A test in the same process installs a handler. A real process holds where COMPUTECLOUD_GATE_DIR has a file of the
+point's name: `<kind>.<step>.<point>` in a worker, `<kind>.accepted` in a web process between commit and dispatch. It
+writes `<that name>.reached` with its pid and goes on when the file is gone.
 """
 
 import os
@@ -17,11 +18,11 @@ Handler = Callable[[str], None]
 _handlers: list[Handler] = []
 
 
-def reach(kind: str, step: str, point: str) -> None:
-    """Tell whoever watches that the engine stands at this point of a step (undo steps: `undo-<name>`)."""
+def reach(*words: str) -> None:
+    """Tell whoever watches that the engine stands at the point of this name (undo steps: `undo-<name>`)."""
     if not _handlers and not CONFIG.gate_dir:
         return
-    name = f"{kind}.{step}.{point}"
+    name = ".".join(words)
     for handler in list(_handlers):
         handler(name)
     if CONFIG.gate_dir:
