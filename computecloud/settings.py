@@ -5,12 +5,15 @@ from typing import Any
 
 import dj_database_url
 import django_stubs_ext
+from django.core.exceptions import ImproperlyConfigured
 
 from computecloud.config import CONFIG
 from computecloud.logging import configure as configure_logging
 
 django_stubs_ext.monkeypatch()  # makes ModelAdmin and its like generic at run time, as their types are
 
+if CONFIG.role and not CONFIG.secret_key:
+    raise ImproperlyConfigured("set COMPUTECLOUD_SECRET_KEY to a long random text; bin/up makes one")
 SECRET_KEY = CONFIG.secret_key or hashlib.sha256(f"insecure {CONFIG.state_dir}".encode()).hexdigest()
 DEBUG = CONFIG.debug
 ALLOWED_HOSTS = CONFIG.allowed_hosts.split(",")

@@ -4,7 +4,7 @@ import uuid
 from typing import Any
 
 from computecloud.config import CONFIG
-from computecloud.wire.services import SERVICES, Service
+from computecloud.wire.services import IN_CATALOG, Service
 
 INTERFACES = ("public", "internal", "admin")
 _SPACE = uuid.UUID("6a8ea9ea-3a4c-4c43-9a5a-0a1f6ee6f6d1")
@@ -29,7 +29,7 @@ def catalog(base: str) -> list[dict[str, Any]]:
                 if entry["service_id"] == service_id(service)
             ],
         }
-        for service in SERVICES
+        for service in IN_CATALOG
     ]
 
 
@@ -43,7 +43,7 @@ def services() -> list[dict[str, Any]]:
             "description": "",
             "enabled": True,
         }
-        for service in SERVICES
+        for service in IN_CATALOG
     ]
 
 
@@ -59,7 +59,7 @@ def endpoints(base: str) -> list[dict[str, Any]]:
             "url": base + service.catalog_path,
             "enabled": True,
         }
-        for service in SERVICES
+        for service in IN_CATALOG
         for interface in INTERFACES
     ]
 

@@ -104,6 +104,7 @@ PLACEMENT = Service(
     catalog_path="/placement",
 )
 SERVICES = (IDENTITY, COMPUTE, IMAGE, NETWORK, PLACEMENT)
+IN_CATALOG = (IDENTITY, COMPUTE, IMAGE, NETWORK)  # placement has its version document only
 _BY_PREFIX = {service.prefix: service for service in SERVICES}
 
 

@@ -29,7 +29,7 @@ def test_password_gives_a_project_token_with_catalog(there: Bootstrapped) -> Non
     assert {role["name"] for role in token["roles"]} == {"member", "reader"}
     assert all(len(role["id"]) == 32 for role in token["roles"])
     assert {entry["type"] for entry in token["catalog"]} == {
-        "identity", "compute", "image", "network", "placement"
+        "identity", "compute", "image", "network"
     }  # fmt: skip
     compute = next(entry for entry in token["catalog"] if entry["type"] == "compute")
     assert {end["interface"] for end in compute["endpoints"]} == {"public", "internal", "admin"}
