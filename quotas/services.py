@@ -1,14 +1,29 @@
 """Charging and releasing: conditional updates, so that no race takes more than the limit or releases twice."""
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from uuid import UUID
-
-from django.db.models import F, Q, QuerySet
 
 from computecloud.wire.errors import QuotaExceeded
 from quotas.models import UNLIMITED, Charge, ProjectUsage
+from workers import sql
 
 RESOURCES = ("instances", "cores", "ram_mib")
+_TAKE = """
+UPDATE quotas_projectusage
+SET instances = instances + %(instances)s, cores = cores + %(cores)s, ram_mib = ram_mib + %(ram_mib)s
+WHERE project_id = %(project_id)s
+    AND (instances_limit = -1 OR instances + %(instances)s <= instances_limit)
+    AND (cores_limit = -1 OR cores + %(cores)s <= cores_limit)
+    AND (ram_mib_limit = -1 OR ram_mib + %(ram_mib)s <= ram_mib_limit)
+"""
+_RELEASE = """
+DELETE FROM quotas_charge WHERE consumer_id = %(consumer_id)s RETURNING project_id, instances, cores, ram_mib
+"""
+_GIVE_BACK = """
+UPDATE quotas_projectusage
+SET instances = instances - %(instances)s, cores = cores - %(cores)s, ram_mib = ram_mib - %(ram_mib)s
+WHERE project_id = %(project_id)s
+"""
 _NOVA_NAMES = {"instances": "instances", "cores": "cores", "ram_mib": "ram"}
 
 
@@ -31,11 +46,12 @@ def charge(project_id: str, consumers: list[UUID], each: Demand) -> None:
     Raises QuotaExceeded in Nova's words.
     """
     total = each.times(len(consumers))
-    if not _with_room(project_id, total).update(**_plus(total)):
+    taken = {"project_id": project_id, **asdict(total)}
+    if not sql.execute(_TAKE, taken):
         ProjectUsage.objects.get_or_create(project_id=project_id)
-        if not _with_room(project_id, total).update(**_plus(total)):
+        if not sql.execute(_TAKE, taken):
             raise _exceeded(project_id, total)
-    Charge.objects.bulk_create(
+    sql.insert(
         [
             Charge(
                 consumer_id=consumer,
@@ -51,13 +67,10 @@ def charge(project_id: str, consumers: list[UUID], each: Demand) -> None:
 
 def release(consumer_id: UUID) -> bool:
     """Release a consumer's charge; False where it was released before."""
-    charged = Charge.objects.filter(consumer_id=consumer_id).values("project_id", *RESOURCES).first()
-    if charged is None or not Charge.objects.filter(consumer_id=consumer_id).delete()[0]:
-        return False
-    project_id = charged.pop("project_id")
-    taken = {name: F(name) - amount for name, amount in charged.items()}
-    ProjectUsage.objects.filter(project_id=project_id).update(**taken)
-    return True
+    for project_id, *amounts in sql.fetch(_RELEASE, {"consumer_id": consumer_id}):
+        sql.execute(_GIVE_BACK, {"project_id": project_id, **dict(zip(RESOURCES, amounts, strict=True))})
+        return True
+    return False
 
 
 def set_limits(project_id: str, *, instances: int, cores: int, ram_mib: int) -> None:
@@ -74,18 +87,6 @@ def unlimit(project_id: str) -> None:
 def usage(project_id: str) -> ProjectUsage:
     """Return a project's limits and usage; the defaults, unsaved, where it has none yet."""
     return ProjectUsage.objects.filter(project_id=project_id).first() or ProjectUsage(project_id=project_id)
-
-
-def _plus(demand: Demand) -> dict[str, object]:
-    return {name: F(name) + getattr(demand, name) for name in RESOURCES}
-
-
-def _with_room(project_id: str, demand: Demand) -> QuerySet[ProjectUsage]:
-    rows = ProjectUsage.objects.filter(project_id=project_id)
-    for name in RESOURCES:
-        limit = f"{name}_limit"
-        rows = rows.filter(Q(**{limit: UNLIMITED}) | Q(**{f"{limit}__gte": F(name) + getattr(demand, name)}))
-    return rows
 
 
 def _exceeded(project_id: str, demand: Demand) -> QuotaExceeded:

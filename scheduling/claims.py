@@ -3,10 +3,23 @@
 from uuid import UUID
 
 from django.db import transaction
-from django.db.models import F
 
-from scheduling.models import Allocation, Inventory
+from scheduling.models import Allocation
 from scheduling.request import PlaceRequest
+from workers import sql
+
+_TAKE = """
+UPDATE scheduling_inventory SET used = used + %(amount)s
+WHERE node_id = %(node_id)s AND resource_class = %(resource_class)s
+    AND used + %(amount)s <= (total - reserved) * allocation_ratio
+"""
+_RELEASE = """
+DELETE FROM scheduling_allocation WHERE consumer_id = %(consumer_id)s RETURNING node_id, resource_class, amount
+"""
+_GIVE_BACK = """
+UPDATE scheduling_inventory SET used = used - %(amount)s
+WHERE node_id = %(node_id)s AND resource_class = %(resource_class)s
+"""
 
 
 class NoRoom(Exception):
@@ -15,29 +28,24 @@ class NoRoom(Exception):
 
 def claim(request: PlaceRequest, node_id: UUID) -> bool:
     """Claim the request's resources on a node; False, and nothing changed, where one of them is short."""
-    asked = {resource: amount for resource, amount in sorted(request.resources.items()) if amount}
+    claimed = [
+        Allocation(
+            consumer_id=request.consumer_id,
+            node_id=node_id,
+            resource_class=resource,
+            amount=amount,
+            project_id=request.project_id,
+        )
+        for resource, amount in sorted(request.resources.items())
+        if amount
+    ]
     try:
         with transaction.atomic():
-            for resource, amount in asked.items():
-                room = Inventory.objects.filter(
-                    node_id=node_id,
-                    resource_class=resource,
-                    used__lte=(F("total") - F("reserved")) * F("allocation_ratio") - amount,
-                )
-                if not room.update(used=F("used") + amount):
+            for row in claimed:
+                taken = {"node_id": node_id, "resource_class": row.resource_class, "amount": row.amount}
+                if not sql.execute(_TAKE, taken):
                     raise NoRoom
-            Allocation.objects.bulk_create(
-                [
-                    Allocation(
-                        consumer_id=request.consumer_id,
-                        node_id=node_id,
-                        resource_class=resource,
-                        amount=amount,
-                        project_id=request.project_id,
-                    )
-                    for resource, amount in asked.items()
-                ]
-            )
+            sql.insert(claimed)
     except NoRoom:
         return False
     return True
@@ -45,7 +53,5 @@ def claim(request: PlaceRequest, node_id: UUID) -> bool:
 
 def release(consumer_id: UUID) -> None:
     """Give back all that a consumer has claimed, once however often it is called; must run inside a transaction."""
-    held = Allocation.objects.filter(consumer_id=consumer_id).order_by("node_id", "resource_class")
-    for key, node_id, resource, amount in list(held.values_list("id", "node_id", "resource_class", "amount")):
-        if Allocation.objects.filter(id=key).delete()[0]:
-            Inventory.objects.filter(node_id=node_id, resource_class=resource).update(used=F("used") - amount)
+    for node_id, resource, amount in sorted(sql.fetch(_RELEASE, {"consumer_id": consumer_id})):
+        sql.execute(_GIVE_BACK, {"node_id": node_id, "resource_class": resource, "amount": amount})

@@ -11,6 +11,7 @@ from scheduling.models import Decision
 from scheduling.request import Candidate, PlaceRequest
 from scheduling.selectors import candidates
 from scheduling.weighers import weigh
+from workers import sql
 from workers.retry import StepFailed
 
 NAMED_NODES = 5  # so many removed or weighed nodes are named in a decision
@@ -82,7 +83,7 @@ def _in_order(best: list[Candidate]) -> Iterator[Candidate]:
 
 
 def _keep(request: PlaceRequest, ranking: Ranking, operation_id: UUID, node: str) -> None:
-    Decision.objects.create(
+    decision = Decision(
         operation_id=operation_id,
         consumer_id=request.consumer_id,
         node=node,
@@ -90,3 +91,4 @@ def _keep(request: PlaceRequest, ranking: Ranking, operation_id: UUID, node: str
         verdicts=ranking.verdicts,
         weights=ranking.weights,
     )
+    sql.insert([decision])

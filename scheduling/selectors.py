@@ -1,26 +1,30 @@
 """Reads of scheduling."""
 
+from typing import Any
 from uuid import UUID
 
 from django.db.models import QuerySet
 
-from scheduling.models import Allocation, Decision, Inventory, Node
+from scheduling.models import Allocation, Decision, Node
 from scheduling.request import Candidate, Stock
+from workers import sql
+
+_CANDIDATES = """
+SELECT n.id, n.name, h.name, n.zone, n.hypervisor_type, n.architecture, n.present, h.enabled,
+    h.alive AND NOT h.forced_down, i.resource_class, i.total, i.reserved, i.allocation_ratio, i.used
+FROM scheduling_inventory i JOIN scheduling_node n ON n.id = i.node_id JOIN workers_host h ON h.id = n.host_id
+ORDER BY n.number
+"""
 
 
 def candidates() -> list[Candidate]:
     """Return every node with its stocks, in one query."""
-    nodes: dict[UUID, Candidate] = {}
-    rows = Inventory.objects.order_by("node__number").values_list(
-        "node_id", "node__name", "node__host__name", "node__zone", "node__hypervisor_type", "node__architecture",
-        "node__present", "node__host__enabled", "node__host__alive", "node__host__forced_down",
-        "resource_class", "total", "reserved", "allocation_ratio", "used",
-    )  # fmt: skip
-    for row in rows:
+    nodes: dict[Any, Candidate] = {}
+    for row in sql.fetch(_CANDIDATES, {}):
         node = nodes.get(row[0])
         if node is None:
-            node = nodes[row[0]] = Candidate(*row[:8], up=row[8] and not row[9])
-        node.stocks[row[10]] = Stock(*row[11:])
+            node = nodes[row[0]] = Candidate(sql.as_uuid(row[0]), *row[1:6], *map(bool, row[6:9]))
+        node.stocks[row[9]] = Stock(*row[10:])
     return list(nodes.values())
 
 
