@@ -1,0 +1,94 @@
+"""The command line's client: what it sends, and what it makes of refusals in each service's form."""
+
+import json
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from computecloud.cli.client import Client, Refused
+from computecloud.cli.failures import Failure
+
+ANSWERS: dict[str, tuple[int, Any]] = {
+    "/identity/v3/auth/tokens": (201, {}),
+    "/compute/v2.1/servers": (200, {"servers": []}),
+    "/compute/v2.1/servers/x": (
+        404,
+        {"itemNotFound": {"code": 404, "message": "Instance x could not be found."}},
+    ),
+    "/network/v2.0/networks": (409, {"NeutronError": {"type": "InUse", "message": "in use", "detail": ""}}),
+    "/image/v2/images": (503, "plain words"),
+}
+
+
+class Api(BaseHTTPRequestHandler):
+    seen: list[tuple[str, str, dict[str, str], bytes]] = []
+    protocol_version = "HTTP/1.1"
+
+    def do_GET(self) -> None:
+        body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        self.seen.append((self.command, self.path, dict(self.headers), body))
+        status, answer = ANSWERS[self.path]
+        content = answer.encode() if isinstance(answer, str) else json.dumps(answer).encode()
+        self.send_response(status)
+        self.send_header("Content-Length", str(len(content)))
+        self.send_header("X-Subject-Token", "the-token")
+        self.end_headers()
+        self.wfile.write(content)
+
+    do_POST = do_PUT = do_GET
+
+    def log_message(self, format: str, *args: Any) -> None:
+        pass
+
+
+@pytest.fixture
+def client(tmp_path: Path) -> Iterator[Client]:
+    Api.seen = []
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Api)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield Client("127.0.0.1", server.server_port, "demo", "secret", tmp_path / "web.log")
+    server.shutdown()
+    server.server_close()
+
+
+def test_it_logs_in_once_and_then_sends_the_token(client: Client) -> None:
+    assert client.get("/compute/v2.1/servers") == {"servers": []}
+    client.get("/compute/v2.1/servers")
+    assert [path for _, path, _, _ in Api.seen].count("/identity/v3/auth/tokens") == 1
+    log_in = json.loads(Api.seen[0][3])["auth"]
+    assert log_in["identity"]["password"]["user"]["password"] == "secret"
+    assert log_in["scope"]["project"]["name"] == "demo"
+    assert Api.seen[-1][2]["X-Auth-Token"] == "the-token"
+
+
+@pytest.mark.parametrize(
+    ("path", "words"),
+    [
+        ("/compute/v2.1/servers/x", "404: Instance x could not be found."),
+        ("/network/v2.0/networks", "409: in use"),
+        ("/image/v2/images", "503: plain words"),
+    ],
+)
+def test_a_refusal_is_told_in_the_services_words(client: Client, path: str, words: str) -> None:
+    with pytest.raises(Refused, match="was refused with") as caught:
+        client.get(path)
+    assert words in caught.value.message
+    assert f"{caught.value.status}:" in words
+
+
+def test_a_file_is_sent_as_it_is(client: Client, tmp_path: Path) -> None:
+    ANSWERS["/image/v2/images/i/file"] = (204, "")
+    file = tmp_path / "file"
+    file.write_bytes(bytes(range(256)) * 1000)
+    client.upload("/image/v2/images/i/file", file)
+    assert Api.seen[-1][3] == file.read_bytes()
+
+
+def test_nobody_there_is_a_failure_that_says_what_to_do(tmp_path: Path) -> None:
+    with pytest.raises(Failure, match="the web server does not answer") as caught:
+        Client("127.0.0.1", 1, "demo", "secret", tmp_path / "web.log").get("/compute/v2.1/servers")
+    assert caught.value.advice == "run bin/up again"
