@@ -27,7 +27,7 @@ class ImageFacts:
 
 def bootable(image_id: UUID, caller: Caller) -> ImageFacts:
     """Return what a boot needs to know; raises NotFound, or InvalidInput where the image is not active."""
-    image = selectors.get(image_id, caller)
+    image = selectors.get(image_id, caller, with_tags=False)
     if image.status != Status.ACTIVE:
         raise InvalidInput(f"Image {image_id} is {image.status}; only an active image can be booted.")
     return ImageFacts(

@@ -16,17 +16,19 @@ from computecloud.wire.errors import InvalidInput, NotFound, QuotaExceeded
 from identity.caller import Caller
 from images.services import ImageFacts
 from instances import naming, selectors, transitions
-from instances.models import Flavor, Instance, InstanceNumber, KeyPair
+from instances.models import Flavor, Instance, KeyPair
 from instances.services import fitting, metadata
 from instances.services.requests import ServerRequest
 from quotas.models import UNLIMITED, ProjectUsage
 from quotas.services import Demand
-from workers import secrets
+from workers import secrets, sql
 from workers.acceptance import accept
 
 log = structlog.get_logger()
 
 _USUAL_SECURITY_GROUP = "default"
+_NEW_NUMBER = "INSERT INTO instances_instancenumber DEFAULT VALUES RETURNING id"
+_FORGET_NUMBERS = "DELETE FROM instances_instancenumber WHERE id BETWEEN %(first)s AND %(last)s"
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +75,7 @@ def create(caller: Caller, request: ServerRequest) -> Created:
             _row(caller, request, found, _One(instance_id, number, index, len(ids), reservation))
             for index, (instance_id, number) in enumerate(zip(ids, numbers, strict=True))
         ]
-        Instance.objects.bulk_create(rows)
+        sql.insert(rows)
         for row in rows:
             operation = accept(
                 kind="create",
@@ -135,8 +137,8 @@ def _charged(caller: Caller, request: ServerRequest, flavor: Flavor) -> list[UUI
 
 def _numbers(count: int) -> list[int]:
     """Return new numbers; their rows go again at once, the sequence behind them never gives a number twice."""
-    numbers = [row.id for row in InstanceNumber.objects.bulk_create(InstanceNumber() for _ in range(count))]
-    InstanceNumber.objects.filter(id__in=numbers).delete()
+    numbers: list[int] = [sql.fetch(_NEW_NUMBER, {})[0][0] for _ in range(count)]
+    sql.execute(_FORGET_NUMBERS, {"first": numbers[0], "last": numbers[-1]})
     return numbers
 
 
