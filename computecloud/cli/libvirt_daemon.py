@@ -22,7 +22,7 @@ ACCOUNT = {
     "group": f"{QEMU_USER}:x:64055:\n",
 }
 PROBE_S = 10
-START_S = 30.0
+START_S = 60.0
 
 
 def answers(uri: str) -> bool:
@@ -91,12 +91,18 @@ def stop_log_daemon(installation: Installation) -> None:
 
 
 def wait_until_up(installation: Installation, uri: str, step: Step) -> None:
-    """Wait for our own libvirtd; raises Failure."""
+    """Wait for our own libvirtd, which answers nobody before it has probed QEMU; raises Failure."""
     log = installation.log / "libvirtd.log"
     failure = Failure(
         "libvirtd does not answer", log=log, advice="mend what the log says, then run bin/up again"
     )
-    step.wait(lambda: answers(uri), seconds=START_S, what="libvirtd", otherwise=lambda: failure)
+
+    def up() -> bool:
+        with suppress(Failure):
+            return answers(uri)
+        return False
+
+    step.wait(up, seconds=START_S, what="libvirtd", otherwise=lambda: failure)
 
 
 def _pid_file(installation: Installation) -> Path:
