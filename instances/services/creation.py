@@ -26,7 +26,6 @@ from workers.acceptance import accept
 
 log = structlog.get_logger()
 
-_USUAL_SECURITY_GROUP = "default"
 _NEW_NUMBER = "INSERT INTO instances_instancenumber DEFAULT VALUES RETURNING id"
 _FORGET_NUMBERS = "DELETE FROM instances_instancenumber WHERE id BETWEEN %(first)s AND %(last)s"
 
@@ -110,9 +109,7 @@ def _look_up(caller: Caller, request: ServerRequest) -> _Found:
             key = selectors.keypair(caller.user_id, request.key_name)
         except NotFound:
             raise InvalidInput("Invalid key_name provided.") from None
-    for group in request.security_groups:
-        if group != _USUAL_SECURITY_GROUP:
-            raise InvalidInput(f"Security group {group} not found for project {caller.project_id}.")
+    fitting.check_security_groups(caller, request.security_groups)
     fitting.check_user_data(request.user_data)
     fitting.check_destination(request.destination)
     nics = [asdict(nic) for nic in networking.services.plan(request.networks, caller)]
