@@ -9,10 +9,13 @@ from uuid import UUID
 import orjson
 from django.conf import settings
 
+from workers import sql
 from workers.models import Secret
 
 if TYPE_CHECKING:
     from cryptography.fernet import Fernet
+
+_READ = "SELECT ciphertext FROM workers_secret WHERE operation_id = %(operation_id)s"
 
 
 def _cipher() -> "Fernet":
@@ -31,8 +34,7 @@ def keep(operation_id: UUID, secrets: Mapping[str, str]) -> None:
 
 def read(operation_id: UUID) -> dict[str, str]:
     """Return the operation's secret parameters by name; empty where it has none."""
-    row = Secret.objects.filter(operation_id=operation_id).first()
-    if row is None:
-        return {}
-    values: dict[str, str] = orjson.loads(_cipher().decrypt(bytes(row.ciphertext)))
+    values: dict[str, str] = {}
+    for (ciphertext,) in sql.fetch(_READ, {"operation_id": operation_id}):
+        values = orjson.loads(_cipher().decrypt(bytes(ciphertext)))
     return values
