@@ -10,6 +10,7 @@ COMMANDS = {
     "down": "Stop the cloud; with --purge remove its data.",
     "status": "Show processes and addresses.",
     "doctor": "Check every invariant.",
+    "web": "Run the web server in the foreground.",
     "worker": "Run a worker process in the foreground.",
     "beat": "Run the periodic ringing in the foreground.",
     "timeline": "Show the steps of a server's last operation.",

@@ -31,7 +31,7 @@ class Program:
 def programs(installation: Installation, settings: dict[str, str], *, own_libvirtd: bool) -> list[Program]:
     """Return what an installation with these settings consists of."""
     hosts = [_host(name, settings["DRIVER"]) for name in host_names(settings)]
-    found = [_web(installation, settings), _control(), *hosts, _beat()]
+    found = [_web(), _control(), *hosts, _beat()]
     if not settings.get("BROKER_URL"):
         found.append(_redis(installation))
     if own_libvirtd:
@@ -139,20 +139,8 @@ def _redis(installation: Installation) -> Program:
     return Program("redis", (which("redis-server", "redis-server"), *words), priority=20)
 
 
-def _web(installation: Installation, settings: dict[str, str]) -> Program:
-    options = {
-        "interface": "wsgi",
-        "host": settings["WEB_HOST"],
-        "port": settings["WEB_PORT"],
-        "http": "1",
-        "workers": "1",
-        "blocking-threads": "4",
-        "static-path-route": "/static",
-        "static-path-mount": str(installation.state / "static"),
-    }
-    words = [word for key, value in options.items() for word in (f"--{key}", value)]
-    command = (sys.executable, "-m", "granian", *words, "--no-ws", "computecloud.wsgi:application")
-    return Program("web", command, priority=50, stop_s=20)
+def _web() -> Program:
+    return Program("web", (*COMMAND, "web", "--threads", "4"), priority=50, stop_s=20)
 
 
 def _control() -> Program:
