@@ -264,7 +264,8 @@ def release_subjects(operation_id: UUID) -> None:
     """Free every subject that an ended operation holds."""
     values = {"id": operation_id}
     sql.execute(
-        """UPDATE workers_subject SET holder = NULL WHERE holder = %(id)s""",
+        """UPDATE workers_subject SET holder = NULL WHERE holder = %(id)s AND id IN
+           (SELECT subject_id FROM workers_subjectlock WHERE operation_id = %(id)s)""",
         values,
     )
     sql.execute(

@@ -75,7 +75,8 @@ class State(models.TextChoices):
 
 
 ACTIVE = (State.PENDING.value, State.RUNNING.value, State.UNDOING.value)
-# The same for a filter, in the words of the indexes: SQLite does not use a partial index for a parameter.
+# The same for a filter, in the words of the indexes: SQLite does not use a partial index for a parameter. It names the
+# table, so it is not for a query inside a query on operations.
 IS_ACTIVE = RawSQL("workers_operation.state IN ('pending', 'running', 'undoing')", (), models.BooleanField())
 
 

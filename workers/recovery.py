@@ -39,7 +39,8 @@ def sweep() -> None:
         lease_token=None, admitted=True, run_after__lte=now, dispatched_at__lt=now - RING_AFTER_S
     )
     woken = _active().filter(lease_token=None, admitted=True, run_after__gt=0, run_after__lte=now, rings=0)
-    for operation in [*woken[:BATCH], *due.exclude(id__in=woken.values("id"))[:BATCH]]:
+    first = list(woken[:BATCH])
+    for operation in [*first, *due.exclude(id__in=[one.id for one in first])[:BATCH]]:
         _ring(operation, now, depths)
     while admission.admit_next():
         pass
