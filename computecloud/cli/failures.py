@@ -43,6 +43,7 @@ def _readable(line: str) -> str:
     try:
         known = json.loads(line)
         first = [known.pop(name, "") for name in ("timestamp", "event", "error")]
+        first += known.pop("exception", "").splitlines()[-1:]
     except (ValueError, AttributeError, TypeError):
         return line
     return "  ".join([*map(str, filter(None, first)), *(f"{key}={value}" for key, value in known.items())])

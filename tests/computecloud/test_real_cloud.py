@@ -1,0 +1,120 @@
+"""bin/up with real guests, from an empty folder to a purged one: what a newcomer does, and what is left behind."""
+
+import re
+import shlex
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from networking import names
+from tests.computecloud.installed import ROOT, Cloud
+
+pytestmark = [pytest.mark.cloud, pytest.mark.guest]
+
+
+def on_host(state: Path) -> dict[str, set[str]]:
+    """Return what the host has of the kinds of things that a cloud makes, without those of other clouds here."""
+    others = re.compile(rf"(table \w+ )?cc_?(?!{names.tag_of(str(state))})[a-z2-7]{{3}}")
+
+    def lines(*command: str) -> set[str]:
+        text = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+        return {line for line in text.splitlines() if not others.match(line)}
+
+    return {
+        "links": lines("ls", "/sys/class/net"),
+        "namespaces": lines("ip", "netns"),
+        "tables": lines("nft", "list", "tables"),
+        "folders": lines("ls", "/run"),
+    }
+
+
+@pytest.fixture(scope="module")
+def cloud() -> Iterator[Cloud]:
+    cloud = Cloud(())
+    cache = ROOT / "var" / "test" / "cache" / "demo-packages"
+    cache.mkdir(parents=True, exist_ok=True)
+    (cloud.state / "cache").mkdir()
+    (cloud.state / "cache" / "demo-packages").symlink_to(cache)
+    yield cloud
+    cloud.purge()
+
+
+@pytest.fixture(scope="module")
+def before(cloud: Cloud) -> dict[str, set[str]]:
+    return on_host(cloud.state)
+
+
+@pytest.fixture(scope="module")
+def report(cloud: Cloud, before: dict[str, set[str]]) -> str:
+    return cloud.up().stdout
+
+
+def ssh(report: str, *words: str) -> str:
+    line = next(line for line in report.splitlines() if line.startswith("Log in to hello:"))
+    command = [*shlex.split(line.partition(":")[2]), *words]
+    return subprocess.run(command, capture_output=True, text=True, check=True, timeout=60).stdout
+
+
+def test_the_first_server_answers_on_ssh_under_its_name_and_key(cloud: Cloud, report: str) -> None:
+    assert "SSH answers after" in report
+    assert ssh(report, "hostname") == "hello\n"
+    public = (cloud.state / "demo_key.pub").read_text().split()[1]
+    assert public in ssh(report, "cat", "/root/.ssh/authorized_keys")
+
+
+def test_up_again_changes_nothing(cloud: Cloud, report: str) -> None:
+    began_s = time.monotonic()
+    assert "Nothing to do" in cloud.up().stdout
+    assert time.monotonic() - began_s < 3
+
+
+def test_the_openstack_client_runs_a_servers_whole_life(cloud: Cloud, report: str) -> None:
+    assert "demo" in cloud.openstack("image", "list")
+    saved = cloud.state / "saved.qcow2"
+    cloud.openstack("image", "save", "--file", str(saved), "demo")
+    assert saved.read_bytes() == (cloud.state / "demo.qcow2").read_bytes()
+    assert "PRIVATE KEY" in cloud.openstack("keypair", "create", "other")
+    what = ("--image", "demo", "--flavor", "m1.nano", "--key-name", "demo", "--network", "public")
+    cloud.openstack("server", "create", *what, "--wait", "second")
+    cloud.openstack("server", "stop", "second")
+    wait_for_status(cloud, "SHUTOFF")
+    cloud.openstack("server", "start", "second")
+    wait_for_status(cloud, "ACTIVE")
+    cloud.openstack("server", "reboot", "--hard", "--wait", "second")
+    events = cloud.openstack("server", "event", "list", "second", "-f", "value", "-c", "Action").split()
+    assert {"create", "stop", "start", "reboot"} <= set(events)
+    cloud.openstack("server", "delete", "--wait", "second")
+    assert "second" not in cloud.openstack("server", "list")
+    assert "ready after" in cloud.openstack("console", "log", "show", "hello")
+
+
+def wait_for_status(cloud: Cloud, status: str) -> None:
+    deadline = time.monotonic() + 90
+    while cloud.openstack("server", "show", "second", "-f", "value", "-c", "status").strip() != status:
+        assert time.monotonic() < deadline, status
+        time.sleep(0.5)
+
+
+def test_doctor_finds_nothing(cloud: Cloud, report: str) -> None:
+    assert "✗" not in cloud.run("computecloud", "doctor").stdout
+
+
+def test_guests_go_on_while_the_cloud_is_down(cloud: Cloud, report: str) -> None:
+    assert "1 guest goes on running" in cloud.run("down").stdout
+    assert ssh(report, "hostname") == "hello\n"
+    cloud.up()
+    assert "ACTIVE" in cloud.openstack("server", "show", "hello", "-f", "value", "-c", "status")
+    ssh(report, "echo still heard >/dev/console")
+    time.sleep(1)
+    assert "still heard" in cloud.openstack("console", "log", "show", "hello")
+
+
+def test_purge_leaves_the_host_as_it_was(cloud: Cloud, report: str, before: dict[str, set[str]]) -> None:
+    assert on_host(cloud.state) != before
+    cloud.run("down", "--purge")
+    assert not cloud.state.exists()
+    assert on_host(cloud.state) == before
+    assert cloud.processes() == []
