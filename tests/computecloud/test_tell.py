@@ -1,6 +1,7 @@
 """What the command line says: steps, waits, failures, and doctor's findings."""
 
 import io
+import json
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -62,10 +63,15 @@ def test_a_failure_shows_cause_log_and_advice(tmp_path: Path, capsys: pytest.Cap
 
 def test_a_log_of_json_is_shown_for_people(tmp_path: Path) -> None:
     log = tmp_path / "log"
-    log.write_text(
-        '{"host": "a", "event": "step.failed", "error": "no disk", "timestamp": "now"}\n[1]\n"x"\n'
-    )
-    assert end_of(log) == ["now  step.failed  no disk  host=a", "[1]", '"x"']
+    entry = {
+        "host": "a",
+        "event": "step.failed",
+        "error": "no disk",
+        "timestamp": "now",
+        "exception": "a\nOSError",
+    }
+    log.write_text(json.dumps(entry) + '\n[1]\n"x"\n')
+    assert end_of(log) == ["now  step.failed  no disk  OSError  host=a", "[1]", '"x"']
     assert end_of(tmp_path / "none") == []
 
 
