@@ -1,0 +1,197 @@
+"""A cloud of real processes: started and stopped by the command line, used by clients, and killed in parts."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from computecloud.cli.client import Client
+from computecloud.cli.connect import client
+from computecloud.cli.installation import PREFIX, ROOT, Installation
+from computecloud.cli.processes import alive
+from computecloud.cli.supervisor import Process, Supervisor
+from tests.cloud import leftovers
+from tests.cloud.gates import Gates
+
+UP_S, DOWN_S, COMMAND_S, PROCESS_S = 240.0, 120.0, 60.0, 30.0
+SSH_OPTIONS = (
+    "-o", "StrictHostKeyChecking=no", "-o", "UserKnownHostsFile=/dev/null", "-o", "LogLevel=ERROR",
+    "-o", "BatchMode=yes", "-o", "IdentitiesOnly=yes", "-o", "ConnectTimeout=3",
+)  # fmt: skip
+
+
+def until(ready: Callable[[], Any], seconds: float, what: str, *, every_s: float = 0.05) -> Any:
+    """Return the first true answer of ready; fails when there is none in time."""
+    deadline = time.monotonic() + seconds
+    while not (answer := ready()):
+        assert time.monotonic() < deadline, f"waited {seconds:.0f} s in vain: {what}"
+        time.sleep(every_s)
+    return answer
+
+
+@dataclass
+class Cloud:
+    """One cloud with its state in a folder of its own; `host` is the name of its first host's worker."""
+
+    state: Path
+    driver: str
+    port: int
+    host: str
+    settings: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def gates(self) -> Gates:
+        """Return the gates at which its processes can be held."""
+        return Gates(self.state / "gates")
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """Return the environment of its commands: nothing of the tests' own settings."""
+        kept = {
+            key: value
+            for key, value in os.environ.items()
+            if not key.startswith(PREFIX) and key not in ("DJANGO_SETTINGS_MODULE", "OS_CLOUD")
+        }
+        given = {"STATE_DIR": str(self.state), "GATE_DIR": str(self.state / "gates"), **self.settings}
+        return {
+            **kept,
+            **{f"{PREFIX}{key}": value for key, value in given.items()},
+            "OS_CLIENT_CONFIG_FILE": str(self.state / "clouds.yaml"),
+        }
+
+    def run(self, *words: str, seconds: float = COMMAND_S) -> subprocess.CompletedProcess[str]:
+        """Run a `computecloud` command."""
+        return subprocess.run(
+            [sys.executable, "-m", "computecloud", *words],
+            cwd=ROOT,
+            env=self.environment,
+            capture_output=True,
+            text=True,
+            timeout=seconds,
+            check=False,
+        )
+
+    def up(self, *words: str) -> str:
+        """Start it, or find it running; returns what the newcomer sees."""
+        (self.state / "gates").mkdir(parents=True, exist_ok=True)
+        done = self.run("up", "--driver", self.driver, "--port", str(self.port), *words, seconds=UP_S)
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
+
+    def purge(self) -> None:
+        """Remove it with all that it made."""
+        self.gates.open_all()
+        done = self.run("down", "--purge", seconds=DOWN_S)
+        assert done.returncode == 0, done.stdout + done.stderr
+
+    def doctor(self, *words: str) -> subprocess.CompletedProcess[str]:
+        """Run doctor."""
+        return self.run("doctor", *words)
+
+    def openstack(self, *words: str, cloud: str = "computecloud", form: str = "json") -> Any:
+        """Run the OpenStack client; returns its JSON, or its text where form is empty or "value"."""
+        command = [str(Path(sys.executable).with_name("openstack")), "--os-cloud", cloud, *words]
+        if form:
+            command += ["-f", form]
+        done = subprocess.run(
+            command, env=self.environment, capture_output=True, text=True, timeout=COMMAND_S * 2, check=False
+        )
+        assert done.returncode == 0, f"{' '.join(command)}: {done.stdout}{done.stderr}"
+        return json.loads(done.stdout) if form == "json" else done.stdout.strip()
+
+    def ssh(
+        self, address: str, *command: str, key: Path | None = None, within: str = ""
+    ) -> subprocess.CompletedProcess[str]:
+        """Run a command in a guest, from the host or from a namespace."""
+        prefix = ["ip", "netns", "exec", within] if within else []
+        words = [*prefix, "ssh", "-i", str(key or self.state / "demo_key"), *SSH_OPTIONS, f"root@{address}"]
+        return subprocess.run(
+            [*words, *command], capture_output=True, text=True, timeout=COMMAND_S, check=False,
+            stdin=subprocess.DEVNULL,
+        )  # fmt: skip
+
+    def client(self, user: str = "admin") -> Client:
+        """Return a client of the API; not to be shared between threads."""
+        return client(self._installation, self._written, user)
+
+    @cached_property
+    def admin(self) -> Client:
+        """Return the tests' own client, of the project that has no quota."""
+        return self.client("admin")
+
+    @cached_property
+    def image_id(self) -> str:
+        """Return the demo image."""
+        return str(self.admin.get("/image/v2/images?name=demo")["images"][0]["id"])
+
+    @cached_property
+    def network_id(self) -> str:
+        """Return the public network."""
+        return str(self.admin.get("/network/v2.0/networks?name=public")["networks"][0]["id"])
+
+    @cached_property
+    def _installation(self) -> Installation:
+        return Installation(self.state)
+
+    @property
+    def _written(self) -> dict[str, str]:
+        return self._installation.settings({})
+
+    @property
+    def supervisor(self) -> Supervisor:
+        """Return its supervisor."""
+        return Supervisor(self._installation)
+
+    @property
+    def worker(self) -> str:
+        """Return the name of the first host's worker under the supervisor."""
+        return f"host-{self.host}"
+
+    def process(self, name: str) -> Process:
+        """Return a process as the supervisor sees it."""
+        return next(process for process in self.supervisor.processes() if process.name == name)
+
+    def name_of(self, pid: int) -> str:
+        """Return the name of the process with this pid."""
+        return next(process.name for process in self.supervisor.processes() if process.pid == pid)
+
+    def kill(self, name: str, *, pid: int = 0) -> int:
+        """Kill a process with SIGKILL, or its child `pid`; returns the pid that is gone."""
+        target = pid or self.process(name).pid
+        assert target, f"{name} does not run"
+        os.kill(target, signal.SIGKILL)
+        until(lambda: not alive(target), PROCESS_S, f"the end of {name}, process {target}", every_s=0.005)
+        return target
+
+    def await_back(self, name: str, killed: int) -> None:
+        """Wait until the supervisor has started the process again."""
+
+        def back() -> bool:
+            process = self.process(name)
+            return process.pid not in (0, killed)
+
+        until(back, PROCESS_S, f"{name} to be started again")
+
+    def await_running(self) -> None:
+        """Wait until every process runs, as the supervisor sees it."""
+        until(
+            lambda: all(process.runs for process in self.supervisor.processes()),
+            PROCESS_S,
+            "all processes to run",
+        )
+
+    def settled(self, before: leftovers.Snapshot, seconds: float = 20.0) -> list[str]:
+        """Return what differs from the snapshot when nothing moves any more: at once, or when the time is over."""
+        deadline = time.monotonic() + seconds
+        while differences := leftovers.compare(before, leftovers.snapshot(self.state)):
+            if time.monotonic() > deadline:
+                break
+            time.sleep(0.25)
+        return differences

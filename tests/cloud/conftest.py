@@ -1,0 +1,88 @@
+"""Two clouds that the tests of this folder share: one with real guests, one with two fake hosts."""
+
+import json
+import os
+import shutil
+import socket
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from computecloud.config import ROOT
+from tests.cloud import leftovers, timings
+from tests.cloud.cloud import Cloud
+
+PACKAGES = Path(os.environ.get("COMPUTECLOUD_DEMO_CACHE", ROOT / "var" / "cache" / "demo-packages"))
+
+
+@pytest.fixture(scope="session")
+def real_cloud() -> Iterator[Cloud]:
+    """Return a cloud with real guests; when it is gone, the machine is as it was before."""
+    if os.geteuid() != 0:
+        pytest.skip("real guests need root")
+    cloud = Cloud(_folder("real"), "libvirt", _free_port(), os.uname().nodename)
+    cloud.settings["PUBLIC_CIDR"] = _free_range()
+    before = leftovers.snapshot(cloud.state)
+    if PACKAGES.is_dir():
+        shutil.copytree(PACKAGES, cloud.state / "cache" / "demo-packages")
+    yield from _running(cloud)
+    assert cloud.settled(before) == []
+
+
+@pytest.fixture(scope="session")
+def fake_cloud() -> Iterator[Cloud]:
+    """Return a cloud with two fake hosts."""
+    cloud = Cloud(_folder("fake"), "fake", _free_port(), "fake-1")
+    yield from _running(cloud, "--hosts", "2")
+
+
+@pytest.fixture(autouse=True)
+def gates_are_open_again(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Let nobody be held by the gate of a test that failed."""
+    yield
+    for name in ("real_cloud", "fake_cloud"):
+        if name in request.fixturenames:
+            request.getfixturevalue(name).gates.open_all()
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Print what was measured."""
+    for line in timings.summary():
+        terminalreporter.write_line(line)
+
+
+def _running(cloud: Cloud, *words: str) -> Iterator[Cloud]:
+    try:
+        cloud.up(*words)
+        yield cloud
+    finally:
+        if os.environ.get("CLOUD_KEEP"):
+            shutil.copytree(
+                cloud.state / "log", Path(os.environ["CLOUD_KEEP"]) / cloud.driver, dirs_exist_ok=True
+            )
+        cloud.purge()
+        cloud.state.parent.rmdir()
+
+
+def _folder(name: str) -> Path:
+    """Return a state folder with a short path, for sockets, into which QEMU's user may look."""
+    parent = Path(tempfile.mkdtemp(prefix="computecloud-"))
+    parent.chmod(0o755)
+    return parent / name
+
+
+def _free_port() -> int:
+    """Return a port that nobody listens on; without SO_REUSEPORT, so that no listener is overheard."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def _free_range() -> str:
+    """Return a range that the host does not reach already, such as another cloud's public network."""
+    routes = subprocess.run(["ip", "-j", "route"], capture_output=True, text=True, check=True).stdout
+    taken = {route["dst"] for route in json.loads(routes or "[]")}
+    return next(cidr for n in range(100, 200) if (cidr := f"172.24.{n}.0/24") not in taken)
