@@ -48,7 +48,8 @@ app.conf.update(
     # A publish never holds up a request: what was not published is dispatched by the sweeper.
     task_publish_retry=False,
     broker_transport_options={
-        "socket_timeout": 5,
+        # A worker may wait; a request may not: what it does not get rid of at once the sweeper publishes.
+        "socket_timeout": 5 if CONFIG.role in ("control", "host") else 1,
         "socket_connect_timeout": 1,
         "socket_keepalive": True,
         "health_check_interval": 10,
