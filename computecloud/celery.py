@@ -51,6 +51,7 @@ app.conf.update(
         # A worker may wait; a request may not: what it does not get rid of at once the sweeper publishes.
         "socket_timeout": 5 if CONFIG.role in ("control", "host") else 1,
         "socket_connect_timeout": 1,
+        "max_retries": 0,  # of a publisher's connecting; a worker's own connection is tried for ever
         "socket_keepalive": True,
         "health_check_interval": 10,
         # A message that its worker has not acknowledged is kept in the worker's memory, not in Redis too: that costs
