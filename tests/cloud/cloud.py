@@ -6,11 +6,14 @@ import signal
 import subprocess
 import sys
 import time
+import xmlrpc.client
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
+
+from supervisor.xmlrpc import SupervisorTransport
 
 from computecloud.cli.client import Client
 from computecloud.cli.connect import client
@@ -178,6 +181,20 @@ class Cloud:
             return process.pid not in (0, killed)
 
         until(back, PROCESS_S, f"{name} to be started again")
+
+    def stop(self, name: str) -> None:
+        """Have the supervisor stop a process, and kill it where it does not end."""
+        self._calls.stopProcess(name)
+
+    def start(self, name: str) -> None:
+        """Have the supervisor start a process."""
+        self._calls.startProcess(name)
+
+    @property
+    def _calls(self) -> Any:
+        socket = f"unix://{self.state}/run/supervisor.sock"
+        transport = SupervisorTransport(None, None, serverurl=socket)
+        return xmlrpc.client.ServerProxy("http://localhost", transport=transport).supervisor
 
     def await_running(self) -> None:
         """Wait until every process runs, as the supervisor sees it."""
