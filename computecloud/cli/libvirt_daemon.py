@@ -21,6 +21,7 @@ ACCOUNT = {
     "passwd": f"{QEMU_USER}:x:64055:64055::/:/usr/sbin/nologin\n",
     "group": f"{QEMU_USER}:x:64055:\n",
 }
+LOGS = Path("/var/log/libvirt")
 PROBE_S = 10
 START_S = 60.0
 
@@ -73,6 +74,7 @@ def start_log_daemon(installation: Installation) -> None:
         return
     pid_file = _pid_file(installation)
     pid_file.unlink(missing_ok=True)
+    LOGS.mkdir(exist_ok=True)  # the package leaves that to another one
     command = [which("virtlogd", "libvirt-daemon"), "--daemon", "--pid-file", str(pid_file)]
     result = subprocess.run(command, capture_output=True, text=True, check=False)
     if result.returncode and not Path("/run/libvirt/virtlogd-sock").exists():
