@@ -15,6 +15,7 @@ from computecloud.cli.programs import Program, configuration, host_names, progra
 from computecloud.cli.progress import Progress, Step
 from computecloud.cli.supervisor import Supervisor
 
+LIBVIRTD_S = 30.0
 WEB_S = 30.0
 HOSTS_S = 60.0
 ADVICE = "mend what the log says, then run bin/up again"
@@ -46,7 +47,7 @@ class Launch:
                 libvirt_daemon.start_log_daemon(self.installation)
             supervisor.start(text, mark, self.installation.environment(self.settings), step)
             if self._runs_libvirtd(wanted):
-                libvirt_daemon.wait_until_up(self.installation, self._libvirt_uri, step)
+                self._wait_for_libvirtd(supervisor, step)
             supervisor.start_rest()
             supervisor.wait_until_up(step)
             step.note = ", ".join(program.name for program in wanted)
@@ -105,6 +106,13 @@ class Launch:
             known = credentials.passwords(self.installation)
             database.bootstrap(admin_password=known.admin, demo_password=known.demo)
             database.close()
+
+    def _wait_for_libvirtd(self, supervisor: Supervisor, step: Step) -> None:
+        def answers() -> bool:
+            supervisor.require_healthy()
+            return libvirt_daemon.answers(self._libvirt_uri)
+
+        self._wait(step, answers, LIBVIRTD_S, "libvirtd", "libvirtd does not answer")
 
     def _wait_for_web(self) -> None:
         anybody = client(self.installation, self.settings, "demo")

@@ -9,7 +9,6 @@ from computecloud.cli.failures import Failure
 from computecloud.cli.installation import Installation
 from computecloud.cli.processes import alive, end
 from computecloud.cli.programs import which
-from computecloud.cli.progress import Step
 
 URI = "qemu:///system"
 CONFIGURATION = {
@@ -90,21 +89,6 @@ def stop_log_daemon(installation: Installation) -> None:
     if _runs(pid_file):
         end([int(pid_file.read_text())])
     pid_file.unlink(missing_ok=True)
-
-
-def wait_until_up(installation: Installation, uri: str, step: Step) -> None:
-    """Wait for our own libvirtd, which answers nobody before it has probed QEMU; raises Failure."""
-    log = installation.log / "libvirtd.log"
-    failure = Failure(
-        "libvirtd does not answer", log=log, advice="mend what the log says, then run bin/up again"
-    )
-
-    def up() -> bool:
-        with suppress(Failure):
-            return answers(uri)
-        return False
-
-    step.wait(up, seconds=START_S, what="libvirtd", otherwise=lambda: failure)
 
 
 def _pid_file(installation: Installation) -> Path:

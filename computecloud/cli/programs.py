@@ -109,17 +109,11 @@ def _libvirtd(installation: Installation) -> Program:
     """Our own libvirtd, on the usual socket; it sees our configuration where the machine's would be."""
     folder = str(installation.state / "libvirt")
     mounts = [f'mount --bind "$0{source}" /etc/{target}' for source, target in LIBVIRTD_SEES.items()]
-    script = " && ".join([*mounts, 'exec "$1" --config /etc/libvirt/libvirtd.conf'])
-    words = (
-        "--mount",
-        "--propagation",
-        "private",
-        "sh",
-        "-c",
-        script,
-        folder,
-        which("libvirtd", "libvirt-daemon"),
-    )
+    start = 'exec "$1" --config /etc/libvirt/libvirtd.conf'
+    # In a chroot, / may be no mount that could be made private.
+    script = f"mount --make-rprivate / 2>/dev/null; {' && '.join([*mounts, start])}"
+    libvirtd = which("libvirtd", "libvirt-daemon")
+    words = ("--mount", "--propagation", "unchanged", "sh", "-c", script, folder, libvirtd)
     return Program("libvirtd", (which("unshare", "util-linux"), *words), priority=10)
 
 

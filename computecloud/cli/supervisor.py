@@ -94,7 +94,7 @@ class Supervisor:
         """Wait until every program runs; raises Failure with the log of one that does not."""
 
         def all_up() -> bool:
-            self._raise_if_gone_wrong()
+            self.require_healthy()
             return all(process.runs for process in self.processes())
 
         def late() -> Failure:
@@ -105,7 +105,8 @@ class Supervisor:
 
         step.wait(all_up, seconds=START_S, what="processes", otherwise=late)
 
-    def _raise_if_gone_wrong(self) -> None:
+    def require_healthy(self) -> None:
+        """Raise Failure, with its log, where a program ends instead of running."""
         for process in self.processes():
             if process.state in ("BACKOFF", "FATAL", "EXITED"):
                 raise self._failure(process)
