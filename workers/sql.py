@@ -4,6 +4,7 @@ Who calls this writes statements that both SQLite and PostgreSQL take. Values go
 the forms that Django's columns have.
 """
 
+import json
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from functools import cache
@@ -12,7 +13,7 @@ from uuid import UUID
 
 import orjson
 from django.db import connection
-from django.db.models import AutoField, JSONField, Model
+from django.db.models import AutoField, Field, JSONField, Model
 
 
 def execute(statement: str, values: Mapping[str, Any]) -> int:
@@ -31,27 +32,32 @@ def fetch(statement: str, values: Mapping[str, Any]) -> list[tuple[Any, ...]]:
 
 
 def insert(rows: Sequence[Model], *, new_only: bool = False) -> None:
-    """Insert rows of one model, keys that the database gives left out; new_only: what is there already stays."""
+    """Insert rows of one model, keys that the database gives left out; new_only: what is there already stays.
+
+    JSON is written as Django writes it, to the letter: SQLite compares it as text.
+    """
     if not rows:
         return
     fields, statement = _insertion(type(rows[0]), len(rows), new_only)
-    values = [
-        orjson.dumps(value).decode() if is_json and value is not None else column_value(value)
-        for row in rows
-        for value, is_json in ((getattr(row, name), is_json) for name, is_json in fields)
-    ]
+    values = [_stored(getattr(row, field.attname), field) for row in rows for field in fields]
     with connection.cursor() as cursor:
         cursor.execute(statement, values)
 
 
 @cache
-def _insertion(model: type[Model], count: int, new_only: bool) -> tuple[list[tuple[str, bool]], str]:
+def _insertion(model: type[Model], count: int, new_only: bool) -> tuple[list[Field[Any, Any]], str]:
     fields = [field for field in model._meta.concrete_fields if not isinstance(field, AutoField)]
     marks = ", ".join([f"({', '.join(['%s'] * len(fields))})"] * count)
     columns = ", ".join(f'"{field.column}"' for field in fields)
     conflict = " ON CONFLICT DO NOTHING" if new_only else ""
     statement = f"INSERT INTO {model._meta.db_table} ({columns}) VALUES {marks}{conflict}"  # noqa: S608
-    return [(field.attname, isinstance(field, JSONField)) for field in fields], statement
+    return fields, statement
+
+
+def _stored(value: Any, field: Field[Any, Any]) -> Any:
+    if isinstance(field, JSONField) and value is not None:
+        return json.dumps(value, cls=field.encoder)
+    return column_value(value)
 
 
 def column_value(value: Any) -> Any:

@@ -65,6 +65,14 @@ def test_metadata_is_added_replaced_and_removed(alice, server):
     assert Instance.objects.get().metadata == {"c": "4"}
 
 
+def test_metadata_given_at_creation_can_be_changed(alice, body):
+    body["server"]["metadata"] = {"a": "1", "b": 'ß"'}
+    path = f"/servers/{alice.post('/servers', body).json()['server']['id']}/metadata"
+    Instance.objects.update(vm_state="active", task_state=None)
+    assert alice.post(path, {"metadata": {"c": "2"}}).json()["metadata"] == {"a": "1", "b": 'ß"', "c": "2"}
+    assert alice.delete(f"{path}/a").status_code == 204
+
+
 @pytest.mark.parametrize(
     "body",
     [
