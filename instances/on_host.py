@@ -22,9 +22,7 @@ CONSOLE_MAX_BYTES = 100 * 1024
 def follow_power(*, node: str, uuid: UUID, power_state: PowerState) -> None:
     """Note a power change that the hypervisor told of, and wake an operation that waits for it."""
     log.info("guest.power", node=node, instance_id=str(uuid), power_state=power_state.name)
-    if transitions.observe(uuid, power_state.value):
-        return
-    if Subject.objects.filter(id=uuid).exclude(holder=None).exists():
+    if not transitions.observe(uuid, power_state.value):
         recovery.wake(uuid)
 
 

@@ -153,19 +153,16 @@ def observe(instance_id: UUID, power_state: int) -> bool:
 
     Returns whether the row was changed.
     """
-    seen = PowerState(power_state)
+    seen, now = PowerState(power_state), timezone.now()
     idle = Instance.objects.filter(id=instance_id, task_state__isnull=True, deleted=False)
-    for (vm_state, power), then in OBSERVED.items():
-        if power is seen and idle.filter(vm_state=vm_state.value).update(
-            vm_state=then.value,
-            vm_state_before=vm_state.value,
-            power_state=seen.value,
-            updated_at=timezone.now(),
-        ):
-            return True
-    return bool(
-        idle.exclude(power_state=seen.value).update(power_state=seen.value, updated_at=timezone.now())
-    )
+    for vm_state, known in idle.values_list("vm_state", "power_state"):
+        then = OBSERVED.get((VmState(vm_state), seen))
+        if then is not None:
+            follows = {"vm_state": then.value, "vm_state_before": vm_state, "power_state": seen.value}
+            return bool(idle.filter(vm_state=vm_state).update(updated_at=now, **follows))
+        if known != seen.value:
+            return bool(idle.filter(vm_state=vm_state).update(power_state=seen.value, updated_at=now))
+    return False
 
 
 def described(fault: Mapping[str, Any], at: datetime) -> dict[str, Any]:

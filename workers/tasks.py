@@ -1,5 +1,6 @@
 """What Celery carries: links of chains, and the periodic work of beat. Each is one call into the engine."""
 
+from typing import Any
 from uuid import UUID
 
 from celery import Task, shared_task
@@ -13,10 +14,18 @@ from workers.runner import Outcome
 
 @shared_task(bind=True, name=dispatch.STEP_TASK)
 def step(self: "Task[..., None]", operation_id: str, direction: str, cursor: int) -> None:
-    """Run one link; a link that is stale, early or taken stops its chain."""
+    """Run one link, and on with its chain for as long as that stays in this queue: a message less for each.
+
+    A link that is stale, early or taken stops its chain.
+    """
     operation = UUID(operation_id)
+    chain: Any = self.request.chain or []  # the last is next
+    here = (self.request.delivery_info or {}).get("routing_key")
     outcome = runner.run(operation, direction, cursor)
-    if outcome is Outcome.NEXT and self.request.chain:
+    while outcome is Outcome.NEXT and chain and chain[-1]["options"]["queue"] == here:
+        _, direction, cursor = chain.pop()["args"]
+        outcome = runner.run(operation, direction, cursor)
+    if outcome is Outcome.NEXT and chain:
         return
     if outcome in (Outcome.NEXT, Outcome.PUBLISH):
         dispatch.publish_id(operation)
@@ -25,7 +34,7 @@ def step(self: "Task[..., None]", operation_id: str, direction: str, cursor: int
     elif outcome is Outcome.OVERTAKEN:
         subject = Operation.objects.values_list("subject_id", flat=True).get(id=operation)
         recovery.wake(subject)
-    if self.request.chain:
+    if chain:
         raise Ignore
 
 
