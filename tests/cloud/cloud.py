@@ -16,7 +16,7 @@ from typing import Any
 from supervisor.xmlrpc import SupervisorTransport
 
 from computecloud.cli.client import Client
-from computecloud.cli.connect import client
+from computecloud.cli.credentials import passwords
 from computecloud.cli.installation import PREFIX, ROOT, Installation
 from computecloud.cli.processes import alive
 from computecloud.cli.supervisor import Process, Supervisor
@@ -37,6 +37,16 @@ def until(ready: Callable[[], Any], seconds: float, what: str, *, every_s: float
         assert time.monotonic() < deadline, f"waited {seconds:.0f} s in vain: {what}"
         time.sleep(every_s)
     return answer
+
+
+class FreshClient(Client):
+    """A client with a connection for each call: none that the server has closed meanwhile."""
+
+    def _exchange(self, *words: Any) -> Any:
+        if self._connection is not None:
+            self._connection.close()
+        self._connection = None
+        return super()._exchange(*words)
 
 
 @dataclass
@@ -120,9 +130,10 @@ class Cloud:
             stdin=subprocess.DEVNULL,
         )  # fmt: skip
 
-    def client(self, user: str = "admin") -> Client:
-        """Return a client of the API; not to be shared between threads."""
-        return client(self._installation, self._written, user)
+    def client(self, user: str = "admin", password: str = "") -> FreshClient:
+        """Return a client of the API for a user and the project of that name; not to be shared between threads."""
+        password = password or passwords(self._installation).of(user)
+        return FreshClient("127.0.0.1", self.port, user, password, self.state / "log" / "web.log")
 
     @cached_property
     def admin(self) -> Client:
@@ -142,10 +153,6 @@ class Cloud:
     @cached_property
     def _installation(self) -> Installation:
         return Installation(self.state)
-
-    @property
-    def _written(self) -> dict[str, str]:
-        return self._installation.settings({})
 
     @property
     def supervisor(self) -> Supervisor:

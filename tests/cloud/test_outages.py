@@ -77,7 +77,6 @@ def killed_before_dispatch(
     cloud.gates.open("create.accepted")
     began = time.monotonic()
     cloud.await_back("web", before)
-    vars(cloud).pop("admin", None)  # its connection is broken
     server = named(cloud, name)
     server.await_status("ACTIVE", ACTIVE_S)
     timings.note(f"{cloud.driver}: web process killed before dispatch, to ACTIVE", time.monotonic() - began)
