@@ -1,12 +1,13 @@
 """The guests of an installation on this machine, found without its database: by their folders and by libvirt."""
 
+from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 from uuid import UUID
 
 from computecloud.cli import libvirt_daemon
 from computecloud.cli.failures import Failure
 from computecloud.cli.installation import Installation
-from computecloud.cli.programs import host_names
 from hypervisors.driver import Driver, DriverError, PowerState
 from hypervisors.registry import Options, load
 
@@ -15,34 +16,44 @@ LAST_EPOCH = 2**53  # higher than any that a subject ever has
 
 def running(installation: Installation, settings: dict[str, str]) -> list[UUID]:
     """Return the guests that run; none on fake hosts, or where no libvirtd answers."""
-    if settings["DRIVER"] != "libvirt" or not _answers(settings):
-        return []
-    host = host_names(settings)[0]
-    with _Opened(installation, settings, host) as driver:
-        ours = set(driver.disk_folders(host))
-        return [
-            guest.uuid
-            for guest in driver.guests(host)
-            if guest.uuid in ours and guest.power_state is PowerState.RUNNING
-        ]
+    found: list[UUID] = []
+    if settings["DRIVER"] == "libvirt" and _answers(settings):
+        for host in _hosts(installation):
+            with _Opened(installation, settings, host) as driver, suppress(DriverError):
+                ours = set(driver.disk_folders(host))
+                on = [one.uuid for one in driver.guests(host) if one.power_state is PowerState.RUNNING]
+                found += [uuid for uuid in on if uuid in ours]
+    return found
 
 
 def remove(installation: Installation, settings: dict[str, str]) -> int:
     """Switch off and remove every guest with its disks; returns how many there were. Raises Failure."""
-    host = host_names(settings)[0]
-    if not (installation.state / "hosts" / host).exists():
-        return 0
-    with _Opened(installation, settings, host) as driver:
-        try:
+    removed = 0
+    for host in _hosts(installation):
+        with _Opened(installation, settings, host) as driver:
             folders = driver.disk_folders(host)
-            for uuid in folders:
-                driver.destroy(host, uuid, LAST_EPOCH)
-                driver.remove_disks(host, uuid, LAST_EPOCH)
-        except DriverError as error:
-            raise Failure(
-                f"a guest could not be removed: {error}", advice="look at it with virsh, then run this again"
-            ) from error
-    return len(folders)
+            if folders:
+                with libvirt_daemon.serving(installation, settings):
+                    _remove_all(driver, host, folders)
+            removed += len(folders)
+    return removed
+
+
+def _remove_all(driver: Driver, host: str, uuids: Iterable[UUID]) -> None:
+    try:
+        for uuid in uuids:
+            driver.destroy(host, uuid, LAST_EPOCH)
+            driver.remove_disks(host, uuid, LAST_EPOCH)
+    except DriverError as error:
+        raise Failure(
+            f"a guest could not be removed: {error}", advice="look at it with virsh, then run this again"
+        ) from error
+
+
+def _hosts(installation: Installation) -> list[str]:
+    """Return the hosts that ever kept something in the state folder."""
+    folder = installation.state / "hosts"
+    return sorted(entry.name for entry in folder.iterdir()) if folder.is_dir() else []
 
 
 def _answers(settings: dict[str, str]) -> bool:

@@ -2,13 +2,15 @@
 
 import os
 import subprocess
-from contextlib import suppress
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from computecloud.cli.failures import Failure
 from computecloud.cli.installation import Installation
 from computecloud.cli.processes import alive, end
-from computecloud.cli.programs import which
+from computecloud.cli.programs import libvirtd, which
 
 URI = "qemu:///system"
 CONFIGURATION = {
@@ -22,6 +24,7 @@ ACCOUNT = {
 }
 LOGS = Path("/var/log/libvirt")
 PROBE_S = 10
+START_S = 30.0
 START_S = 60.0
 
 
@@ -89,6 +92,32 @@ def stop_log_daemon(installation: Installation) -> None:
     if _runs(pid_file):
         end([int(pid_file.read_text())])
     pid_file.unlink(missing_ok=True)
+
+
+@contextmanager
+def serving(installation: Installation, settings: dict[str, str]) -> Iterator[None]:
+    """Have a libvirtd answer while the block runs: our own where no other does. Raises Failure."""
+    uri = settings.get("LIBVIRT_URI", URI)
+    if answers(uri):
+        yield
+        return
+    write_configuration(installation)
+    start_log_daemon(installation)
+    log = installation.log / "libvirtd.log"
+    with log.open("ab") as output:
+        process = subprocess.Popen(libvirtd(installation).command, stdout=output, stderr=output)
+    try:
+        deadline = time.monotonic() + START_S
+        while not answers(uri):
+            if process.poll() is not None or time.monotonic() > deadline:
+                raise Failure(
+                    "libvirtd does not answer", log=log, advice="mend what the log says, then run this again"
+                )
+            time.sleep(0.1)
+        yield
+    finally:
+        end([process.pid])
+        process.wait()
 
 
 def _pid_file(installation: Installation) -> Path:

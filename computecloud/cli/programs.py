@@ -35,7 +35,7 @@ def programs(installation: Installation, settings: dict[str, str], *, own_libvir
     if not settings.get("BROKER_URL"):
         found.append(_redis(installation))
     if own_libvirtd:
-        found.append(_libvirtd(installation))
+        found.append(libvirtd(installation))
     return sorted(found, key=lambda program: (program.priority, program.name))
 
 
@@ -105,7 +105,7 @@ def _program(program: Program, log: object) -> str:
     )
 
 
-def _libvirtd(installation: Installation) -> Program:
+def libvirtd(installation: Installation) -> Program:
     """Our own libvirtd, on the usual socket; it sees our configuration where the machine's would be."""
     folder = str(installation.state / "libvirt")
     mounts = [f'mount --bind "$0{source}" /etc/{target}' for source, target in LIBVIRTD_SEES.items()]
