@@ -31,17 +31,18 @@ class Ranking:
     verdicts: list[dict[str, Any]]
     weights: list[dict[str, Any]]
 
-    def in_words(self) -> str:
-        """Say which rule removed how many."""
+    def in_words(self, last_failure: str = "") -> str:
+        """Say which rule removed how many, and what went wrong on the node that was tried last."""
         if not self.considered:
-            return f"No valid host was found. {LAST_WORDS} No host has reported a node yet; see: computecloud host list"
+            return f"No valid host was found. {LAST_WORDS} No host has reported a node yet; see: computecloud status"
         removed = [
             f"{verdict['removed']} {verdict['words']}" for verdict in self.verdicts if verdict["removed"]
         ]
         if not removed:
             return f"No valid host was found. {LAST_WORDS} Every node that suited was filled up meanwhile."
         nodes = "1 node" if self.considered == 1 else f"{self.considered} nodes"
-        return f"No valid host was found. {LAST_WORDS} Of {nodes}: {', '.join(removed)}."
+        tried = f"On the one tried last: {last_failure.rstrip('.')}. " if last_failure else ""
+        return f"No valid host was found. {LAST_WORDS} {tried}Of {nodes}: {', '.join(removed)}."
 
 
 def rank(request: PlaceRequest) -> Ranking:

@@ -29,7 +29,7 @@ def rank_nodes(ctx: Context) -> None:
     ranking = place.rank(request)
     if not ranking.best:
         place.explain_failure(request, ranking, ctx.operation_id)
-        raise place.NoValidHost(ranking.in_words())
+        raise place.NoValidHost(ranking.in_words(ctx.results.get("failure", "")))
     ctx.scratch = ranking
 
 
@@ -127,7 +127,8 @@ def place_again_or_fail(ctx: Context) -> Again | None:
     placed = ctx.results.get("place")
     if placed and not ctx.leftovers and ctx.round < CONFIG.place_attempts and not _is_forced(ctx.params):
         transitions.advance("create", ctx.subject_id, TaskState.SCHEDULING, host=None, node=None)
-        return Again({"excluded": [*ctx.results.get("excluded", []), placed["node"]]})
+        excluded = [*ctx.results.get("excluded", []), placed["node"]]
+        return Again({"excluded": excluded, "failure": ctx.error})
     where: dict[str, Any] = {} if ctx.leftovers else {"host": None, "node": None, "addresses": {}}
     transitions.failed("create", ctx.subject_id, {"code": 500, "message": ctx.error}, **where)
     return None
