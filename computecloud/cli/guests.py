@@ -8,6 +8,7 @@ from uuid import UUID
 from computecloud.cli import libvirt_daemon
 from computecloud.cli.failures import Failure
 from computecloud.cli.installation import Installation
+from computecloud.logging import configure as configure_logging
 from hypervisors.driver import Driver, DriverError, PowerState
 from hypervisors.registry import Options, load
 
@@ -32,10 +33,13 @@ def remove(installation: Installation, settings: dict[str, str]) -> int:
     for host in _hosts(installation):
         with _Opened(installation, settings, host) as driver:
             folders = driver.disk_folders(host)
-            if folders:
-                with libvirt_daemon.serving(installation, settings):
-                    _remove_all(driver, host, folders)
-            removed += len(folders)
+        if folders:
+            with (
+                libvirt_daemon.serving(installation, settings),
+                _Opened(installation, settings, host) as driver,
+            ):
+                _remove_all(driver, host, folders)
+        removed += len(folders)
     return removed
 
 
@@ -67,6 +71,7 @@ class _Opened:
     """A driver for the time of a block."""
 
     def __init__(self, installation: Installation, settings: dict[str, str], host: str) -> None:
+        configure_logging("error")
         uri = settings.get("LIBVIRT_URI", libvirt_daemon.URI)
         self._driver = load(
             "libvirt", Options(state_dir=Path(installation.state), host_name=host, libvirt_uri=uri)

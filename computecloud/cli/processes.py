@@ -25,7 +25,10 @@ def command_of(pid: int) -> bytes:
 
 
 def orphans(installation: Installation, wanted: Iterable[Program]) -> list[int]:
-    """Return processes of this installation whose supervisor died without them."""
+    """Return processes of this installation whose supervisor died without them.
+
+    A process in another container or chroot may have a state folder of the same name: its root tells.
+    """
     mark = f"{PREFIX}STATE_DIR={installation.state}".encode()
     commands = {" ".join(program.command[1:]).encode() for program in wanted}
     found = []
@@ -33,7 +36,9 @@ def orphans(installation: Installation, wanted: Iterable[Program]) -> list[int]:
         with suppress(OSError, ValueError):
             pid = int(folder.name)
             words = b" ".join(command_of(pid).split(b"\0")[1:])
-            if words.rstrip() in commands and mark in (folder / "environ").read_bytes().split(b"\0"):
+            if words.rstrip() not in commands or not (folder / "root").samefile("/"):
+                continue
+            if mark in (folder / "environ").read_bytes().split(b"\0"):
                 found.append(pid)
     return found
 
