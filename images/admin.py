@@ -1,28 +1,10 @@
 """Images in the operators' pages: read only, because records and bytes change together through the API alone."""
 
-from typing import Any
-
 from django.contrib import admin
-from django.http import HttpRequest
 from django.template.defaultfilters import filesizeformat
 
 from images.models import Image, ImageMember, ImageTag
-
-
-class ReadOnlyRows:
-    """Rows that are read here and changed elsewhere."""
-
-    def has_add_permission(self, _request: HttpRequest, _parent: Any = None) -> bool:
-        """Nobody adds one here."""
-        return False
-
-    def has_change_permission(self, _request: HttpRequest, _row: Any = None) -> bool:
-        """Nobody changes one here."""
-        return False
-
-    def has_delete_permission(self, _request: HttpRequest, _row: Any = None) -> bool:
-        """Nobody deletes one here."""
-        return False
+from workers.admin import ReadOnlyRows
 
 
 class TagInline(ReadOnlyRows, admin.TabularInline[ImageTag, Image]):

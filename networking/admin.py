@@ -1,27 +1,9 @@
 """Networks in the operators' pages: read only, for addresses and wiring change together through the API alone."""
 
-from typing import Any
-
 from django.contrib import admin
-from django.http import HttpRequest
 
 from networking.models import Network, Port, PortAddress, Subnet
-
-
-class ReadOnlyRows:
-    """Rows that are read here and changed elsewhere."""
-
-    def has_add_permission(self, _request: HttpRequest, _parent: Any = None) -> bool:
-        """Nobody adds one here."""
-        return False
-
-    def has_change_permission(self, _request: HttpRequest, _row: Any = None) -> bool:
-        """Nobody changes one here."""
-        return False
-
-    def has_delete_permission(self, _request: HttpRequest, _row: Any = None) -> bool:
-        """Nobody deletes one here."""
-        return False
+from workers.admin import ReadOnlyRows
 
 
 class SubnetInline(ReadOnlyRows, admin.TabularInline[Subnet, Network]):

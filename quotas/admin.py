@@ -3,6 +3,7 @@
 from django.contrib import admin
 
 from quotas.models import Charge, ProjectUsage
+from workers.admin import ReadOnlyAdmin
 
 
 @admin.register(ProjectUsage)
@@ -17,15 +18,9 @@ class ProjectUsageAdmin(admin.ModelAdmin[ProjectUsage]):
 
 
 @admin.register(Charge)
-class ChargeAdmin(admin.ModelAdmin[Charge]):
+class ChargeAdmin(ReadOnlyAdmin):
     """What each consumer takes."""
 
     list_display = ["consumer_id", "project_id", "instances", "cores", "ram_mib"]
     list_filter = ["project_id"]
     search_fields = ["consumer_id", "project_id"]
-
-    def has_change_permission(self, *_: object) -> bool:
-        """Charges are changed by their consumers alone."""
-        return False
-
-    has_add_permission = has_delete_permission = has_change_permission  # type: ignore[assignment]

@@ -8,20 +8,24 @@ from django.http import HttpRequest
 from workers.models import Footprint, Host, Mend, Operation, StepRun, Subject
 
 
-class ReadOnlyAdmin(admin.ModelAdmin[Any]):
-    """Rows that the engine owns: to be read, never written by hand."""
+class ReadOnlyRows:
+    """Rows that are read here and changed elsewhere: by their engine, or through the API alone."""
 
-    def has_add_permission(self, request: HttpRequest) -> bool:
-        """Nobody adds such a row."""
+    def has_add_permission(self, _request: HttpRequest, _parent: Any = None) -> bool:
+        """Nobody adds one here."""
         return False
 
-    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """Nobody changes such a row."""
+    def has_change_permission(self, _request: HttpRequest, _row: Any = None) -> bool:
+        """Nobody changes one here."""
         return False
 
-    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """Nobody deletes such a row."""
+    def has_delete_permission(self, _request: HttpRequest, _row: Any = None) -> bool:
+        """Nobody deletes one here."""
         return False
+
+
+class ReadOnlyAdmin(ReadOnlyRows, admin.ModelAdmin[Any]):
+    """The page of such rows."""
 
 
 @admin.register(Host)
