@@ -19,15 +19,12 @@ def command(state_dir: str | None) -> None:
     processes = Supervisor(installation).processes()
     if not processes:
         raise Failure("nothing runs", advice="run bin/up")
-    table = Table("process", "state", "", "log", box=None, pad_edge=False, header_style="dim")
+    table = Table("process", "state", "", box=None, pad_edge=False, header_style="dim")
     for process in processes:
-        table.add_row(
-            process.name, process.state, process.description, str(installation.log / f"{process.name}.log")
-        )
+        table.add_row(process.name, process.state, process.description)
     console.print(table)
-    console.print(
-        f"API {base_url(settings)}/identity/v3   admin {base_url(settings)}/admin/   state {installation.state}"
-    )
+    console.print(f"API {base_url(settings)}/identity/v3   admin {base_url(settings)}/admin/")
+    console.print(f"logs {installation.log}/PROCESS.log")
     down = [process.name for process in processes if not process.runs]
     if down:
         raise Failure(
