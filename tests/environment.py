@@ -1,6 +1,6 @@
 """The environment of every test, set before Django reads it: a state folder of its own, the fake driver, no broker.
 
-A plugin of pytest (`-p tests.environment` in pyproject.toml), because pytest-django loads the settings before any conftest.
+A plugin of pytest (`-p tests.environment` in pyproject.toml): pytest-django loads the settings before any conftest.
 """
 
 import atexit

@@ -12,6 +12,7 @@ import pytest
 from django.http import HttpResponse
 from django.test import Client
 
+from identity import revocation
 from identity.caller import Caller
 from identity.tokens import Grant, issue
 from images.models import Image
@@ -189,3 +190,9 @@ def a_server(
 @pytest.fixture
 def server(alice: Tenant) -> Callable[..., Instance]:
     return lambda *states, **columns: a_server(alice, *states, **columns)
+
+
+@pytest.fixture(autouse=True)
+def no_query_for_revocations(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have revocations read once, not once a second: tests count queries."""
+    monkeypatch.setattr(revocation, "REFRESH_S", 3_600.0)
