@@ -16,7 +16,7 @@ from django.db import transaction
 from django.db.models import QuerySet
 from kombu.exceptions import OperationalError as BrokerError
 
-from workers import admission, dispatch, ledger, retry, route, workflow
+from workers import admission, dispatch, ledger, retry, route, sql, workflow
 from workers.models import ACTIVE, IS_ACTIVE, Inquiry, Operation, State, StepRun, Subject, utc_now
 from workers.workflow import CONTROL, Context
 
@@ -47,13 +47,20 @@ def sweep() -> None:
     Inquiry.objects.filter(asked_at__lt=datetime.fromtimestamp(now - 120, UTC)).delete()
 
 
+_WAITING = """
+SELECT id FROM workers_operation
+WHERE subject_id = %(subject_id)s AND state IN ('pending', 'running', 'undoing') AND lease_token IS NULL AND admitted
+"""
+
+
 def wake(subject_id: UUID) -> None:
     """Publish again, now, what is active on a subject: what it waited for has happened."""
-    for operation in _active().filter(subject_id=subject_id, lease_token=None, admitted=True):
-        Operation.objects.filter(id=operation.id, lease_token=None).update(
+    for (key,) in sql.fetch(_WAITING, {"subject_id": subject_id}):
+        operation_id = sql.as_uuid(key)
+        Operation.objects.filter(id=operation_id, lease_token=None).update(
             run_after=0, dispatched_at=time.time()
         )
-        dispatch.publish(operation)
+        dispatch.publish_id(operation_id)
 
 
 def take_over_host(host: str) -> int:
