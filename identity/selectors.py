@@ -16,8 +16,13 @@ def one(model: type[M], identifier: str) -> M:
     """Return the thing of this id; raises NotFound."""
     found = model._default_manager.filter(pk=identifier).first()
     if found is None:
-        raise NotFound(f"Could not find {model.__name__.lower()}: {identifier[:64]}.")
+        raise missing(model, identifier)
     return found
+
+
+def missing(model: type[Model], identifier: str) -> NotFound:
+    """Return the refusal of an id that no thing of this kind has."""
+    return NotFound(f"Could not find {model.__name__.lower()}: {identifier[:64]}.")
 
 
 def listed(model: type[M], filters: Mapping[str, Any], *, marker: str | None, limit: int) -> list[M]:
@@ -31,7 +36,7 @@ def listed(model: type[M], filters: Mapping[str, Any], *, marker: str | None, li
 def visible_user(caller: Caller, user_id: str) -> User:
     """Return a user: anyone for an admin, else only oneself; raises NotFound."""
     if not caller.is_admin and user_id != caller.user_id:
-        raise NotFound(f"Could not find user: {user_id[:64]}.")
+        raise missing(User, user_id)
     return one(User, user_id)
 
 
@@ -41,14 +46,14 @@ def visible_project(caller: Caller, project_id: str) -> Project:
         return one(Project, project_id)
     found = projects_of(caller.user_id).filter(pk=project_id).first()
     if found is None:
-        raise NotFound(f"Could not find project: {project_id[:64]}.")
+        raise missing(Project, project_id)
     return found
 
 
 def visible_domain(caller: Caller, domain_id: str) -> Domain:
     """Return a domain: any for an admin, else the caller's own; raises NotFound."""
     if not caller.is_admin and domain_id not in (caller.user_domain_id, caller.domain_id):
-        raise NotFound(f"Could not find domain: {domain_id[:64]}.")
+        raise missing(Domain, domain_id)
     return one(Domain, domain_id)
 
 

@@ -2,12 +2,12 @@
 
 from typing import TypedDict
 
-from django.db import transaction
+from django.db import IntegrityError, transaction
 
-from computecloud.wire.errors import Forbidden, InvalidInput
+from computecloud.wire.errors import Conflict, Forbidden, InvalidInput
 from identity import revocation
 from identity.models import DEFAULT_DOMAIN_ID, Domain, Project, User
-from identity.services.writing import unique
+from identity.services.writing import store, unique
 
 
 class ProjectValues(TypedDict, total=False):
@@ -54,7 +54,7 @@ def create(values: ProjectValues) -> Project:
 
 
 def update(project: Project, values: ProjectValues) -> Project:
-    """Change a project; raises InvalidInput and NameTaken. Disabling voids the tokens scoped to it."""
+    """Change a project; raises InvalidInput, NameTaken and NotFound. Disabling voids the tokens scoped to it."""
     if values.get("domain_id", project.domain_id) != project.domain_id:
         raise InvalidInput("A project cannot be moved to another domain.")
     if values.get("parent_id", project.parent_id) != project.parent_id:
@@ -65,7 +65,7 @@ def update(project: Project, values: ProjectValues) -> Project:
         setattr(project, name, values[name])
     if names:
         with unique("project", project.name):
-            project.save(update_fields=names)
+            store(project, names)
             if was_enabled and not project.enabled:
                 revocation.revoke_project(project.id)
     return project
@@ -97,7 +97,7 @@ def create_domain(values: DomainValues) -> Domain:
 
 
 def update_domain(domain: Domain, values: DomainValues) -> Domain:
-    """Change a domain; raises NameTaken and Forbidden. Disabling voids all its tokens."""
+    """Change a domain; raises NameTaken, NotFound and Forbidden. Disabling voids all its tokens."""
     if domain.id == DEFAULT_DOMAIN_ID and not values.get("enabled", True):
         raise Forbidden("The default domain cannot be disabled.")
     was_enabled = domain.enabled
@@ -106,19 +106,25 @@ def update_domain(domain: Domain, values: DomainValues) -> Domain:
         setattr(domain, name, values[name])
     if names:
         with unique("domain", domain.name):
-            domain.save(update_fields=names)
+            store(domain, names)
             if was_enabled and not domain.enabled:
                 revocation.revoke_domain(domain.id)
     return domain
 
 
 def delete_domain(domain: Domain) -> None:
-    """Delete a disabled domain with its users and projects; raises Forbidden while it is enabled."""
+    """Delete a disabled domain with its users and projects.
+
+    Raises Forbidden while it is enabled, Conflict where something is being made in it.
+    """
     if domain.enabled:
         raise Forbidden(f"Cannot delete the domain {domain.id}: it is enabled. Disable it first.")
-    with transaction.atomic():
-        domain_id = domain.id
-        User.objects.filter(domain_id=domain_id).delete()
-        Project.objects.filter(domain_id=domain_id).delete()
-        domain.delete()
-        revocation.revoke_domain(domain_id)
+    domain_id = domain.id
+    try:
+        with transaction.atomic():
+            User.objects.filter(domain_id=domain_id).delete()
+            Project.objects.filter(domain_id=domain_id).delete()
+            domain.delete()
+            revocation.revoke_domain(domain_id)
+    except IntegrityError:
+        raise Conflict(f"Something is being made in the domain {domain_id}. Try again.") from None

@@ -8,7 +8,7 @@ from computecloud.wire.errors import Forbidden, NotFound
 from identity import revocation
 from identity.models import Domain, Project, Role, RoleAssignment, User
 from identity.policy import BOOTSTRAP_ROLES
-from identity.services.writing import unique
+from identity.services.writing import store, unique
 
 
 class RoleValues(TypedDict, total=False):
@@ -27,14 +27,14 @@ def create(values: RoleValues) -> Role:
 
 
 def update(role: Role, values: RoleValues) -> Role:
-    """Change a role; raises Forbidden for the name of a role that policies know, and NameTaken."""
+    """Change a role; raises Forbidden for the name of a role that policies know, NameTaken, NotFound."""
     name = values.get("name", role.name)
     if name != role.name:
         _refuse_bootstrap(role)
     role.name = name
     role.description = values.get("description", role.description)
     with unique("role", role.name):
-        role.save(update_fields=["name", "description"])
+        store(role, ["name", "description"])
         _revoke_holders(role)
     return role
 

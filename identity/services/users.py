@@ -7,7 +7,7 @@ from django.db import transaction
 from computecloud.wire.errors import InvalidInput
 from identity import revocation
 from identity.models import DEFAULT_DOMAIN_ID, Domain, Project, User
-from identity.services.writing import unique
+from identity.services.writing import store, unique
 
 
 class UserValues(TypedDict, total=False):
@@ -34,7 +34,7 @@ def create(values: UserValues) -> User:
 
 
 def update(user: User, values: UserValues) -> User:
-    """Change a user; raises InvalidInput and NameTaken. A new password or disabling voids the tokens."""
+    """Change a user; raises InvalidInput, NameTaken and NotFound. A new password or disabling voids the tokens."""
     if values.get("domain_id", user.domain_id) != user.domain_id:
         raise InvalidInput("A user cannot be moved to another domain.")
     was_enabled = user.enabled
@@ -42,17 +42,17 @@ def update(user: User, values: UserValues) -> User:
     if not changed:
         return user
     with unique("user", user.name):
-        user.save(update_fields=changed)
+        store(user, changed)
         if "password" in changed or (was_enabled and not user.enabled):
             revocation.revoke_user(user.id)
     return user
 
 
 def set_password(user: User, password: str) -> None:
-    """Give the user a new password and void all tokens."""
+    """Give the user a new password and void all tokens; raises NotFound."""
     user.set_password(password)
     with transaction.atomic():
-        user.save(update_fields=["password"])
+        store(user, ["password"])
         revocation.revoke_user(user.id)
 
 

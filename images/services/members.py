@@ -35,7 +35,9 @@ def answer(image_id: UUID, project_id: str, status: MemberStatus, *, caller: Cal
     if not caller.is_admin and caller.project_id != project_id:
         raise Forbidden("Only the project that an image is shared with may accept or reject it.")
     member.status, member.updated_at = status, timezone.now()
-    member.save(update_fields=["status", "updated_at"])
+    row = ImageMember.objects.filter(pk=member.pk)
+    if not row.update(status=member.status, updated_at=member.updated_at):
+        raise _not_shared(image_id, project_id)
     return member
 
 
@@ -44,4 +46,8 @@ def withdraw(image_id: UUID, project_id: str, *, caller: Caller) -> None:
     selectors.get_for_change(image_id, caller)
     removed, _ = ImageMember.objects.filter(image_id=image_id, project_id=project_id).delete()
     if not removed:
-        raise NotFound(f"Image {image_id} is not shared with project {project_id}.")
+        raise _not_shared(image_id, project_id)
+
+
+def _not_shared(image_id: UUID, project_id: str) -> NotFound:
+    return NotFound(f"Image {image_id} is not shared with project {project_id}.")
