@@ -163,7 +163,7 @@ class Driver(Protocol):
         """Return the nodes behind this driver with what they have."""
 
     def guests(self, node: str) -> tuple[GuestFacts, ...]:
-        """Return every guest on the node that carries our metadata."""
+        """Return every guest on the node that carries our metadata; another installation's guests are not ours."""
 
     def guest(self, node: str, uuid: UUID) -> GuestFacts | None:
         """Return one guest, or None where the node has no such guest."""

@@ -37,8 +37,7 @@ def build(spec: GuestSpec, platform: Platform, folder: GuestFolder) -> tuple[str
     )
     digest = hashlib.sha256(etree.tostring(domain)).hexdigest()
     marks = metadata.element(
-        spec.epoch,
-        digest,
+        metadata.Marks(spec.epoch, digest, str(folder.path.parent)),
         project_id=_printable(spec.project_id),
         display_name=_printable(spec.display_name),
     )

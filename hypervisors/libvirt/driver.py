@@ -1,7 +1,7 @@
 """The driver of one libvirtd: one node, whose guests are domains with a folder each."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from typing import Any, TypeVar
 from uuid import UUID
@@ -94,9 +94,10 @@ class LibvirtDriver:
         return (self._connection.call("read the node", read),)
 
     def guests(self, node: str) -> tuple[GuestFacts, ...]:
-        """Return the domains that carry our metadata."""
+        """Return the domains that carry our metadata and belong to this installation."""
         self._check(node)
-        return self._connection.call("list guests", _list_guests)
+        folders = str(self._folders.root)
+        return self._connection.call("list guests", lambda connect: _list_guests(connect, folders))
 
     def guest(self, node: str, uuid: UUID) -> GuestFacts | None:
         """Return the guest, if there is such a domain."""
@@ -118,7 +119,8 @@ class LibvirtDriver:
     def start(self, node: str, spec: GuestSpec) -> None:
         """Define the guest where its definition is another or none, and run it."""
         folder, seen = self._admit(node, spec.uuid, spec.epoch)
-        xml, digest = domainxml.build(spec, self._platform, folder)
+        named = self._connection.call("choose a name", lambda connect: _named(connect, spec, seen))
+        xml, digest = domainxml.build(named, self._platform, folder)
         if seen is None or (seen.power in _OFF and (seen.marks is None or seen.marks.definition != digest)):
             self._connection.call("define the guest", lambda connect: connect.defineXML(xml))
         self._run(spec.uuid)
@@ -286,12 +288,21 @@ def _facts(connect: Any, uuid: UUID) -> GuestFacts | None:
     return GuestFacts(uuid, seen.domain.name(), seen.power, seen.marks.epoch if seen.marks else None)
 
 
-def _list_guests(connect: Any) -> tuple[GuestFacts, ...]:
+def _named(connect: Any, spec: GuestSpec, seen: Seen | None) -> GuestSpec:
+    """Return the spec with a name that is free: a domain of another installation may have the one it asks for."""
+    if seen:
+        return replace(spec, name=seen.domain.name())
+    holder = _if_there(lambda: connect.lookupByName(spec.name))
+    taken = holder is not None and holder.UUID() != spec.uuid.bytes
+    return replace(spec, name=f"{spec.name}-{spec.uuid}") if taken else spec
+
+
+def _list_guests(connect: Any, folders: str) -> tuple[GuestFacts, ...]:
     """Ask for all states at once, then for each guest's metadata (0.1 ms each)."""
     guests: list[GuestFacts] = []
     for domain, stats in connect.getAllDomainStats(libvirt.VIR_DOMAIN_STATS_STATE):
         marks = _if_there(partial(metadata.read, domain))
-        if marks is not None:
+        if marks is not None and marks.folders == folders:
             state = power_state(stats["state.state"])
             guests.append(GuestFacts(UUID(bytes=domain.UUID()), domain.name(), state, marks.epoch))
     return tuple(guests)

@@ -13,17 +13,23 @@ _GUEST = f"{{{NAMESPACE}}}guest"
 
 @dataclass(frozen=True, slots=True)
 class Marks:
-    """What we have written on a domain; definition is the digest of the XML it was defined from."""
+    """What we have written on a domain.
+
+    definition is the digest of the XML it was defined from, folders where its installation keeps guests' folders:
+    several installations may use one libvirtd.
+    """
 
     epoch: int
     definition: str
+    folders: str
 
 
-def element(epoch: int, definition: str, *, project_id: str = "", display_name: str = "") -> etree._Element:
+def element(marks: Marks, *, project_id: str, display_name: str) -> etree._Element:
     """Return the element that a domain's <metadata> is to hold."""
     guest = etree.Element(_GUEST, nsmap={PREFIX: NAMESPACE})
-    guest.set("epoch", str(epoch))
-    guest.set("definition", definition)
+    guest.set("epoch", str(marks.epoch))
+    guest.set("definition", marks.definition)
+    guest.set("folders", marks.folders)
     for name, text in (("project", project_id), ("name", display_name)):
         etree.SubElement(guest, f"{{{NAMESPACE}}}{name}").text = text
     return guest
@@ -39,7 +45,9 @@ def parse(xml: str) -> Marks | None:
     """Return the marks in our element, or None where it holds no epoch."""
     guest = etree.fromstring(xml)
     epoch = guest.get("epoch", "")
-    return Marks(int(epoch), guest.get("definition", "")) if epoch.isascii() and epoch.isdecimal() else None
+    if not (epoch.isascii() and epoch.isdecimal()):
+        return None
+    return Marks(int(epoch), guest.get("definition", ""), guest.get("folders", ""))
 
 
 def write_epoch(domain: Any, epoch: int) -> None:

@@ -12,7 +12,9 @@ from tests.cloud.cloud import Cloud
 DOMAIN = """
 <domain type="qemu">
   <name>planted</name><uuid>{uuid}</uuid><memory unit="MiB">16</memory>
-  <metadata><c:guest xmlns:c="urn:computecloud:guest:1" epoch="1" definition="">{folder}</c:guest></metadata>
+  <metadata>
+    <c:guest xmlns:c="urn:computecloud:guest:1" epoch="1" definition="" folders="{folders}"/>
+  </metadata>
   <os><type arch="x86_64">hvm</type></os>
 </domain>
 """
@@ -37,7 +39,7 @@ class Planter:
     def domain(self) -> str:
         """Plant a domain that carries our mark."""
         planted = str(uuid.uuid4())
-        xml = DOMAIN.format(uuid=planted, folder="")
+        xml = DOMAIN.format(uuid=planted, folders=self._host / "guests")
         run("virsh", "-c", "qemu:///system", "define", "/dev/stdin", given=xml)
         return planted
 

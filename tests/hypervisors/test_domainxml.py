@@ -33,7 +33,9 @@ def test_metadata_says_whose_guest_it_is_and_its_epoch() -> None:
     xml, digest = domainxml.build(PLAIN, TCG, FOLDER)
     ours = etree.fromstring(xml).find(f"metadata/{{{metadata.NAMESPACE}}}guest")
     assert ours is not None
-    assert metadata.parse(etree.tostring(ours, encoding="unicode")) == metadata.Marks(3, digest)
+    assert metadata.parse(etree.tostring(ours, encoding="unicode")) == metadata.Marks(
+        3, digest, str(FOLDER.path.parent)
+    )
     assert ours.findtext(f"{{{metadata.NAMESPACE}}}project") == PLAIN.project_id
     assert ours.findtext(f"{{{metadata.NAMESPACE}}}name") == "web 1"
 

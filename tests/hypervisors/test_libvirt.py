@@ -150,6 +150,23 @@ def test_a_domain_of_somebody_else_is_not_listed(
         domain.undefine()
 
 
+def test_two_installations_on_one_libvirtd_take_neither_names_nor_guests_from_each_other(
+    driver: Driver, libvirt_options: Options, spec: GuestSpec, bootable: Path, tmp_path: Path
+) -> None:
+    other = LibvirtDriver(replace(libvirt_options, state_dir=tmp_path / "other"))
+    others = replace(make_spec(base=bootable), name=spec.name)
+    try:
+        for each, guest in ((driver, spec), (other, others)):
+            boot(each, guest)
+            boot(each, guest)
+            assert [facts.uuid for facts in each.guests(HOST)] == [guest.uuid]
+        assert [facts.name for facts in driver.guests(HOST)] == [spec.name]
+        assert [facts.name for facts in other.guests(HOST)] == [f"{spec.name}-{others.uuid}"]
+    finally:
+        other.destroy(HOST, others.uuid, others.epoch)
+        other.close()
+
+
 @pytest.fixture
 def bridge() -> Iterator[str]:
     """Make a bridge as the host's wiring does."""
