@@ -252,8 +252,8 @@ def test_memory_stays_flat_while_300_mib_come_and_go(served: Served, tmp_path: P
 
 def test_a_server_killed_during_an_upload_leaves_an_image_that_takes_the_next_one(served: Served) -> None:
     image_id = served.made()
-    served.half_put(image_id, f"Content-Length: {8 * MIB}", b"x" * MIB)
-    os.kill(served.worker(), signal.SIGKILL)
+    with served.half_put(image_id, f"Content-Length: {8 * MIB}", b"x" * MIB):
+        os.kill(served.worker(), signal.SIGKILL)
     assert served.process is not None
     served.process.wait(20)
     served.start()
