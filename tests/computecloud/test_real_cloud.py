@@ -68,7 +68,7 @@ def test_the_first_server_answers_on_ssh_under_its_name_and_key(cloud: Cloud, re
 def test_up_again_changes_nothing(cloud: Cloud, report: str) -> None:
     began_s = time.monotonic()
     assert "Nothing to do" in cloud.up().stdout
-    assert time.monotonic() - began_s < 3
+    assert time.monotonic() - began_s < 10
 
 
 def test_the_openstack_client_runs_a_servers_whole_life(cloud: Cloud, report: str) -> None:

@@ -81,8 +81,8 @@ def test_after_an_overrun_calls_fail_at_once_until_it_returns(hung: threading.Ev
     time.sleep(0.2)
     began = time.monotonic()
     with pytest.raises(HypervisorUnavailable, match="hang has not returned"):
-        connection.call("ask", lambda connect: connect.getType(), limit_s=0.2)
-    assert time.monotonic() - began < 0.1
+        connection.call("ask", lambda connect: connect.getType(), limit_s=5.0)
+    assert time.monotonic() - began < 2
     hung.set()
     wait([overrun.value.pending], timeout=5)
     assert connection.call("ask", lambda connect: connect.getType()) == "TEST"
@@ -117,7 +117,7 @@ def test_a_hypervisor_that_is_not_there_is_unavailable_and_says_where(tmp_path: 
     began = time.monotonic()
     with pytest.raises(HypervisorUnavailable, match="/none"):
         connection.call("ask", lambda connect: connect.getType())
-    assert time.monotonic() - began < 1.0
+    assert time.monotonic() - began < 5
     connection.close()
 
 

@@ -72,7 +72,7 @@ def test_a_hung_libvirtd_makes_one_call_overrun_and_the_others_fail_at_once(
         with pytest.raises(HypervisorUnavailable):
             driver.start(HOST, spec)
     assert driver.disk_folders(HOST) == ()
-    assert time.monotonic() - began < 0.5
+    assert time.monotonic() - began < 3
     stopped.signal(signal.SIGCONT)
     assert overrun.value.pending.result(timeout=5) == ()
     until(lambda: answers(driver))
@@ -90,7 +90,7 @@ def test_a_libvirtd_that_hangs_from_the_first_call_on_holds_nobody_up(
     began = time.monotonic()
     with pytest.raises(HypervisorUnavailable):
         driver.nodes()
-    assert time.monotonic() - began < 0.1
+    assert time.monotonic() - began < LIMIT_S / 2
     stopped.signal(signal.SIGCONT)
     until(lambda: answers(driver))
     driver.close()
