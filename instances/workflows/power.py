@@ -12,6 +12,7 @@ from workers.driver import driver
 from workers.workflow import Again, Context, Step, Wait, Workflow, register
 
 LOOK_AGAIN_S = 1.0
+PRESS_AGAIN_S = 10.0  # a guest that was still booting has not heard the first press
 OFF = (PowerState.SHUTDOWN, PowerState.CRASHED)
 
 
@@ -47,10 +48,13 @@ def ask_to_shut_down(ctx: Context) -> dict[str, Any]:
 
 
 def await_off(ctx: Context) -> dict[str, Any] | Wait:
-    """Look until the guest is off; switch it off when its time is up."""
+    """Look until the guest is off, and press its button now and then; switch it off when its time is up."""
     if _state(ctx) in OFF:
         return {"by_itself": True}
-    if time.time() - ctx.results["ask"]["asked_at"] < CONFIG.shutdown_timeout_s:
+    waited_s = time.time() - ctx.results["ask"]["asked_at"]
+    if waited_s < CONFIG.shutdown_timeout_s:
+        if waited_s >= PRESS_AGAIN_S and waited_s % PRESS_AGAIN_S < 2 * LOOK_AGAIN_S:
+            driver().request_shutdown(ctx.params["node"], ctx.subject_id, ctx.epoch)
         return Wait(LOOK_AGAIN_S, "the guest is shutting down")
     switch_off(ctx)
     return {"by_itself": False}
