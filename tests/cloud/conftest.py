@@ -18,7 +18,7 @@ from tests.cloud.cloud import Cloud
 PACKAGES = Path(os.environ.get("COMPUTECLOUD_DEMO_CACHE", ROOT / "var" / "cache" / "demo-packages"))
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def real_cloud() -> Iterator[Cloud]:
     """Return a cloud with real guests; when it is gone, the machine is as it was before."""
     if os.geteuid() != 0:
@@ -32,7 +32,7 @@ def real_cloud() -> Iterator[Cloud]:
     assert cloud.settled(before) == []
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def fake_cloud() -> Iterator[Cloud]:
     """Return a cloud with two fake hosts."""
     cloud = Cloud(_folder("fake"), "fake", _free_port(), "fake-1")
