@@ -1,4 +1,4 @@
-"""A host's or a control worker killed with SIGKILL at any point of a boot: the server is made once, and soon."""
+"""A worker killed with SIGKILL at any point of a boot or a delete: the server is made once, and goes whole."""
 
 import time
 
@@ -18,6 +18,10 @@ HOST_GATES = [
     *(f"{call}.{side}" for call in CALLS for side in ("enter", "leave")),
 ]
 CONTROL_GATES = [f"create.place.{point}" for point in POINTS]
+DELETE_GATES = [
+    *(f"delete.clear.{point}" for point in POINTS),
+    *(f"{call}.{side}" for call in ("destroy", "remove_disks") for side in ("enter", "leave")),
+]
 
 
 def killed_there(cloud: Cloud, gate: str, *, kind: str = "host") -> None:
@@ -55,3 +59,21 @@ def test_a_real_hosts_worker_killed_at_a_point_of_a_boot_is_made_good(real_cloud
 @pytest.mark.parametrize("gate", CONTROL_GATES)
 def test_a_control_worker_killed_while_it_places_is_made_good(fake_cloud: Cloud, gate: str) -> None:
     killed_there(fake_cloud, gate, kind="control")
+
+
+@pytest.mark.parametrize("gate", DELETE_GATES)
+def test_a_real_hosts_worker_killed_at_a_point_of_a_delete_leaves_nothing(
+    real_cloud: Cloud, gate: str
+) -> None:
+    server = boot(real_cloud)
+    server.await_status("ACTIVE")
+    real_cloud.gates.close(gate)
+    server.delete()
+    pid = real_cloud.gates.await_reached(gate)
+    assert real_cloud.kill(real_cloud.worker) == pid
+    real_cloud.gates.open(gate)
+    began = time.monotonic()
+    server.await_gone(ACTIVE_S)
+    timings.note("libvirt: host worker killed during a delete, to gone", time.monotonic() - began)
+    real_cloud.await_back(real_cloud.worker, pid)
+    assert holdings(server) == NOTHING
