@@ -1,5 +1,6 @@
 """bin/up with real guests, from an empty folder to a purged one: what a newcomer does, and what is left behind."""
 
+import os
 import re
 import shlex
 import subprocess
@@ -34,7 +35,8 @@ def on_host(state: Path) -> dict[str, set[str]]:
 @pytest.fixture(scope="module")
 def cloud() -> Iterator[Cloud]:
     cloud = Cloud(())
-    cache = ROOT / "var" / "test" / "cache" / "demo-packages"
+    usual = ROOT / "var" / "test" / "cache" / "demo-packages"
+    cache = Path(os.environ.get("COMPUTECLOUD_DEMO_CACHE", usual))
     cache.mkdir(parents=True, exist_ok=True)
     (cloud.state / "cache").mkdir()
     (cloud.state / "cache" / "demo-packages").symlink_to(cache)
