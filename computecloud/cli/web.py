@@ -3,7 +3,6 @@
 import ctypes
 import os
 import signal
-from collections.abc import Callable
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -12,7 +11,7 @@ import click
 
 from computecloud.cli.installation import find
 
-TARGET = "computecloud.wsgi:application"
+TARGET = "computecloud.rsgi:application"
 PR_SET_PDEATHSIG = 1
 
 
@@ -38,15 +37,14 @@ def serve(*, threads: int) -> None:
         TARGET,
         address=CONFIG.web_host,
         port=CONFIG.web_port,
-        interface=Interfaces.WSGI,
+        interface=Interfaces.RSGI,
         workers=1,
-        blocking_threads=threads,
         http=HTTPModes.http1,
         websockets=False,
         static_path_route=["/static"],
         static_path_mount=[Path(CONFIG.state / "static")],
     )
-    server.serve(target_loader=Loader(os.getpid()))
+    server.serve(target_loader=Loader(os.getpid(), threads=threads))
 
 
 class Loader:
@@ -55,14 +53,13 @@ class Loader:
     Granian's worker would live on as an orphan that still takes connections.
     """
 
-    def __init__(self, server_pid: int) -> None:
-        self._server_pid = server_pid
+    def __init__(self, server_pid: int, *, threads: int) -> None:
+        self._server_pid, self._threads = server_pid, threads
 
-    def __call__(self, target: str) -> Callable[..., Any]:
-        """Return the WSGI application named by module:name."""
+    def __call__(self, target: str) -> Any:
+        """Return what the function named by module:name makes."""
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
         if os.getppid() != self._server_pid:
             raise SystemExit("the server process is gone")
         module, _, name = target.partition(":")
-        application: Callable[..., Any] = getattr(import_module(module), name)
-        return application
+        return getattr(import_module(module), name)(threads=self._threads)

@@ -76,7 +76,10 @@ def _read(request: HttpRequest, limit: int) -> bytes:
         raise _too_large(limit)
     # Django reads as much as Content-Length says, which is nothing for a chunked body.
     source: Any = request.META["wsgi.input"] if chunked and not declared else request
-    raw: bytes = source.read(limit + 1)
+    try:
+        raw: bytes = source.read(limit + 1)
+    except OSError as error:
+        raise InvalidInput(f"The request's body did not come to its end: {error}.") from None
     if len(raw) > limit:
         raise _too_large(limit)
     return raw

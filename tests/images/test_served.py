@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -70,8 +71,8 @@ class Served:
         return done.stdout + done.stderr
 
     def start(self) -> None:
-        command = [sys.executable, "-m", "granian", "--interface", "wsgi", "--host", "127.0.0.1", "--port"]
-        options = [str(self.port), "--blocking-threads", "4", "--no-ws", "computecloud.wsgi:application"]
+        command = [sys.executable, "-m", "granian", "--interface", "rsgi", "--host", "127.0.0.1", "--port"]
+        options = [str(self.port), "--factory", "--no-ws", "computecloud.rsgi:application"]
         with (self.state / "web.log").open("ab") as log:
             self.process = subprocess.Popen(
                 [*command, *options], env=self.environment, cwd=ROOT, stdout=log, stderr=log
@@ -119,13 +120,18 @@ class Served:
 
     def half_put(self, image_id: str, extra: str, body: bytes) -> socket.socket:
         """Send the beginning of an upload and return the connection once the server has begun to store it."""
+        connection = self.sent(image_id, extra, body)
+        wait_for(lambda: self.shown(image_id)["status"] == "saving")
+        return connection
+
+    def sent(self, image_id: str, extra: str, body: bytes) -> socket.socket:
+        """Send the beginning of an upload and return the connection."""
         lines = (
             f"PUT /image/v2/images/{image_id}/file HTTP/1.1", "Host: here", "Content-Type: application/octet-stream",
             f"X-Auth-Token: {self.headers['X-Auth-Token']}", extra, "", "",
         )  # fmt: skip
         connection = socket.create_connection(("127.0.0.1", self.port))
         connection.sendall("\r\n".join(lines).encode() + body)
-        wait_for(lambda: self.shown(image_id)["status"] == "saving")
         return connection
 
     def files(self, image_id: str) -> list[str]:
@@ -216,6 +222,8 @@ def test_the_client_is_told_that_an_image_is_not_what_it_claims(served: Served, 
             f"Transfer-Encoding: chunked\r\nX-OpenStack-Image-Size: {8 * MIB}",
             b"100000\r\n" + b"x" * MIB + b"\r\n",
         ),
+        ("Transfer-Encoding: chunked", b"100000\r\n" + b"x" * MIB + b"\r\n"),
+        ("Transfer-Encoding: chunked", b"100000\r\n" + b"x" * MIB + b"\r\n200000\r\n" + b"x" * MIB),
     ],
 )
 def test_a_connection_that_breaks_leaves_the_image_queued(served: Served, extra: str, body: bytes) -> None:
@@ -228,11 +236,32 @@ def test_a_connection_that_breaks_leaves_the_image_queued(served: Served, extra:
 
 def test_an_upload_during_an_upload_is_refused_and_the_first_one_goes_on(served: Served) -> None:
     image_id = served.made()
-    with served.half_put(image_id, "Content-Length: 8", b"half") as connection:
+    with served.half_put(image_id, f"Content-Length: {2 * MIB}", b"x" * MIB) as connection:
         assert served.put(image_id, b"x" * 50 * MIB) == 409
-        connection.sendall(b"half")
+        connection.sendall(b"x" * MIB)
         assert b" 204 " in connection.recv(200)
-    assert (served.shown(image_id)["status"], served.shown(image_id)["size"]) == ("active", 8)
+    assert (served.shown(image_id)["status"], served.shown(image_id)["size"]) == ("active", 2 * MIB)
+
+
+def test_a_small_upload_that_breaks_off_is_refused(served: Served) -> None:
+    image_id = served.made()
+    with served.sent(image_id, "Transfer-Encoding: chunked", b"5\r\nwhole\r\n") as connection:
+        connection.shutdown(socket.SHUT_WR)
+        assert b" 400 " in connection.recv(200)
+    assert (served.shown(image_id)["status"], served.files(image_id)) == ("queued", [])
+
+
+def test_slow_uploads_and_downloads_hold_up_nobody(served: Served) -> None:
+    whole = served.made()
+    served.put(whole, b"x" * 20 * MIB)
+    read = f"GET /image/v2/images/{whole}/file HTTP/1.1\r\nHost: here\r\nX-Auth-Token: {served.headers['X-Auth-Token']}"
+    with ExitStack() as slow:
+        for _ in range(8):
+            slow.enter_context(served.half_put(served.made(), f"Content-Length: {8 * MIB}", b"x"))
+            taker = slow.enter_context(socket.create_connection(("127.0.0.1", served.port)))
+            taker.sendall(f"{read}\r\n\r\n".encode())
+        for _ in range(10):
+            assert requests.get(served.url("images"), headers=served.headers, timeout=2).status_code == 200
 
 
 def test_memory_stays_flat_while_300_mib_come_and_go(served: Served, tmp_path: Path) -> None:
