@@ -1,5 +1,6 @@
 """Every body that cannot be right is refused in words, with the status that it deserves."""
 
+import io
 from typing import Any
 
 import pytest
@@ -89,6 +90,16 @@ def test_media_type_may_carry_a_charset(client: Client) -> None:
 def test_wrong_content_length_is_400(client: Client) -> None:
     answer = client.generic("POST", THINGS, b"{}", "application/json", CONTENT_LENGTH="abc")
     assert answer.status_code == 400
+
+
+def test_body_that_breaks_off_is_400(client: Client) -> None:
+    class Broken(io.BytesIO):
+        def read(self, *_: Any) -> bytes:
+            raise ConnectionResetError("it broke off")
+
+    options = {"wsgi.input": Broken(), "HTTP_TRANSFER_ENCODING": "chunked", "CONTENT_LENGTH": ""}
+    answer = client.generic("POST", THINGS, b"{}", "application/json", **options)  # type: ignore[arg-type]
+    assert refusal(answer) == "The request's body did not come to its end: it broke off."
 
 
 @pytest.mark.parametrize(
