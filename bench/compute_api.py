@@ -124,16 +124,16 @@ def one_at_a_time(bench: Bench, networks: str) -> None:
 
 def burst(bench: Bench, networks: str) -> None:
     """Boot many servers at once until all are ACTIVE, and delete them until all are gone."""
-    count, at_once, name = bench.given.boots, bench.given.concurrency, f"bench-burst-{networks}-"
+    count, width, name = bench.given.boots, bench.given.concurrency, f"bench-burst-{networks}-"
     with bench.cpu(count) as cpu:
         start = time.perf_counter()
-        posts = at_once(
-            bench, at_once, range(count), lambda link, number: bench.boot(link, f"{name}{number}", networks)
+        posts = spread(
+            bench, width, range(count), lambda link, number: bench.boot(link, f"{name}{number}", networks)
         )
         bench.wait_until_none(name, "BUILD")
         wall_s = time.perf_counter() - start
-    bench.add(f"{count} boots at {at_once}, networks {networks}", posts, per_s=count / wall_s, **cpu)
-    remove(bench, name, f"{count} deletes at {at_once}, networks {networks}")
+    bench.add(f"{count} boots at {width}, networks {networks}", posts, per_s=count / wall_s, **cpu)
+    remove(bench, name, f"{count} deletes at {width}, networks {networks}")
 
 
 def remove(bench: Bench, name: str, what: str) -> None:
@@ -142,7 +142,7 @@ def remove(bench: Bench, name: str, what: str) -> None:
     with bench.cpu(len(ids)) as cpu:
         start = time.perf_counter()
         path = f"{bench.cloud.path}/servers/"
-        taken = at_once(bench, bench.given.concurrency, ids, lambda link, key: link.ask("DELETE", path + key))
+        taken = spread(bench, bench.given.concurrency, ids, lambda link, key: link.ask("DELETE", path + key))
         bench.wait_until_none(name, "")
         wall_s = time.perf_counter() - start
     bench.add(what, taken, per_s=len(ids) / wall_s, **cpu)
@@ -194,8 +194,8 @@ def _wait_for(bench: Bench, server_id: str, wanted: str) -> None:
     raise SystemExit(f"server {server_id} is not {wanted} after {GIVE_UP_S:.0f} s")
 
 
-def at_once(
-    bench: Bench, at_once: int, items: Iterable[Any], work: Callable[[Connection, Any], Any]
+def spread(
+    bench: Bench, width: int, items: Iterable[Any], work: Callable[[Connection, Any], Any]
 ) -> list[float]:
     """Do the work for every item, so many at once, each thread on a connection of its own; returns the latencies."""
     taken: list[float] = []
@@ -210,7 +210,7 @@ def at_once(
                 return link.close()
             taken.append(timed(partial(work, link, item)))
 
-    threads = [threading.Thread(target=go_on) for _ in range(at_once)]
+    threads = [threading.Thread(target=go_on) for _ in range(width)]
     for thread in threads:
         thread.start()
     for thread in threads:
