@@ -12,7 +12,7 @@ from django.utils import timezone
 from computecloud.wire.errors import Conflict, Forbidden, InvalidInput, NotFound
 from identity.caller import Caller
 from images import selectors, store
-from images.models import Image, ImageTag
+from images.models import Image, ImageMember, ImageTag
 from images.states import Action, DiskFormat, Status, Visibility
 from images.transitions import move
 
@@ -93,7 +93,10 @@ def delete(image_id: UUID, *, caller: Caller) -> None:
     if image.protected:
         raise Forbidden(f"Image {image_id} is protected and cannot be deleted; unset protected first.")
     now = timezone.now()
-    move(Action.DELETE, image_id, now=now, deleted_at=now)
+    with transaction.atomic():
+        move(Action.DELETE, image_id, now=now, deleted_at=now)
+        ImageTag.objects.filter(image=image_id).delete()
+        ImageMember.objects.filter(image=image_id).delete()
     store.remove(image_id)
     log.info("image.deleted", image_id=str(image_id))
 

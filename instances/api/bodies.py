@@ -10,13 +10,24 @@ _FLAVOR_ID = r"(?! )[a-zA-Z0-9. _-]*(?<! )"
 _SPEC_KEY = r"[a-zA-Z0-9-_:. ]{1,255}"
 
 
+class FlavorId(fields.Text):
+    """A flavor's id: text, or a number as some clients send it."""
+
+    def __init__(self, **common: Any) -> None:
+        super().__init__(min_length=1, pattern=_FLAVOR_ID, **common)
+
+    def to_internal_value(self, data: Any) -> Any:
+        """Return the id as text."""
+        return super().to_internal_value(str(data) if type(data) is int else data)
+
+
 class CreateFlavor(StrictSerializer):
     """What stands under `flavor` in POST /flavors: ram and swap in MiB, disk and ephemeral in GiB."""
 
     keys = {"ephemeral": "OS-FLV-EXT-DATA:ephemeral", "is_public": "os-flavor-access:is_public"}
 
     name = fields.Name()
-    id = fields.Text(min_length=1, pattern=_FLAVOR_ID, required=False, allow_null=True)
+    id = FlavorId(required=False, allow_null=True)
     ram = fields.Integer(min_value=1)
     vcpus = fields.Integer(min_value=1)
     disk = fields.Integer(min_value=0)

@@ -39,7 +39,7 @@ def server_request(view: ComputeView, body: Mapping[str, Any]) -> ServerRequest:
         description=description,
         hostname=_hostname(server, high),
         tags=server.get("tags", ()),
-        hints=body.get("hints") or body.get("old_hints") or {},
+        hints=_hints(body),
         trusted_certs=server.get("trusted_image_certificates"),
         auto_disk_config=server.get("disk_config") == "AUTO",
         access_ip_v4=server.get("accessIPv4", ""),
@@ -53,6 +53,14 @@ def _refuse_injected_files(server: Mapping[str, Any]) -> None:
         raise InvalidInput(
             "Files are not injected here (personality); hand them over in user_data or the config drive."
         )
+
+
+def _hints(body: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return the hints, which are kept and shown; there are no server groups to be in yet."""
+    hints: Mapping[str, Any] = body.get("hints") or body.get("old_hints") or {}
+    if "group" in hints:
+        raise InvalidInput(f"Instance group {str(hints['group'])[:64]} could not be found.")
+    return hints
 
 
 def _hostname(server: Mapping[str, Any], count: int) -> str | None:

@@ -91,7 +91,7 @@ def update_port(port_id: UUID, changes: dict[str, Any], *, caller: Caller) -> Po
         if "mac" in columns and columns["mac"] != port.mac:
             _free_mac(port.network_id, columns["mac"])
         if not free.update(revision=F("revision") + 1, updated_at=utc_now(), **columns):
-            raise ServicePortInUse(port_id, "it was taken or deleted meanwhile")
+            raise _taken_or_gone(port_id)
         if "fixed_ips" in changes:
             _replace_addresses(port, changes["fixed_ips"], subnets, attempt)
 
@@ -106,14 +106,20 @@ def delete_port(port_id: UUID, *, caller: Caller) -> None:
 
     def write(_attempt: int) -> None:
         if not Port.objects.filter(pk=port_id, instance_id=None).update(revision=F("revision") + 1):
-            raise ServicePortInUse(
-                port_id, f"server {port.instance_id} holds it; detach it or delete the server"
-            )
+            raise _taken_or_gone(port_id)
         PortAddress.objects.filter(port=port_id).delete()
         if not Port.objects.filter(pk=port_id).delete()[0]:
             raise PortNotFound(port_id)
 
     until_unique(write)
+
+
+def _taken_or_gone(port_id: UUID) -> ServicePortInUse | PortNotFound:
+    """Return why a port that was free is not any more: a server has taken it, or it was deleted."""
+    holder = Port.objects.filter(pk=port_id).values_list("instance_id", flat=True).first()
+    if holder is None:
+        return PortNotFound(port_id)
+    return ServicePortInUse(port_id, f"server {holder} holds it; detach it or delete the server")
 
 
 def _replace_addresses(port: Port, wanted: Sequence[WantedIp], subnets: list[Any], attempt: int) -> None:

@@ -6,7 +6,7 @@ from uuid import uuid4
 
 import pytest
 
-from images.models import Image
+from images.models import Image, ImageMember, ImageTag
 from tests.images.conftest import Api
 
 SHOWN = {
@@ -173,12 +173,14 @@ def test_an_administrator_makes_public_images_for_others_and_sees_all(as_admin: 
 
 
 def test_a_deleted_image_is_gone_but_its_row_stays(as_alice: Api) -> None:
-    path = f"images/{as_alice.made()['id']}"
+    path = f"images/{as_alice.made(tags=['a'])['id']}"
+    assert as_alice.post(f"{path}/members", {"member": "b" * 32}).status_code == 200
     assert as_alice.delete(path).status_code == 204
     assert as_alice.get(path).status_code == 404
     assert as_alice.delete(path).status_code == 404
     assert as_alice.names() == []
     assert Image.objects.get().deleted_at is not None
+    assert not ImageTag.objects.exists() and not ImageMember.objects.exists()
 
 
 def test_a_protected_image_is_not_deleted(as_alice: Api) -> None:

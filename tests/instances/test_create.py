@@ -51,7 +51,7 @@ def test_a_boot_s_parameters_hold_all_that_its_steps_need(alice, body, image):
         "hostname": "one.example.org",
         "config_drive": True,
     }
-    body["os:scheduler_hints"] = {"group": "x"}
+    body["os:scheduler_hints"] = {"different_host": "x"}
     answer = alice.post("/servers", body)
     assert answer.status_code == 202, answer.content
     assert answer.json()["server"]["adminPass"] == "secret"
@@ -70,11 +70,11 @@ def test_a_boot_s_parameters_hold_all_that_its_steps_need(alice, body, image):
     assert params["key"] == {"name": "k", "type": "ssh", "public_key": key["public_key"]}
     assert params["user_data"] == user_data
     assert params["nics"] == []
-    assert params["hints"] == {"group": "x"}
+    assert params["hints"] == {"different_host": "x"}
     assert params["hostname"] == "one.example.org"
     assert "secret" not in str(params)
     shown = alice.get(f"/servers/{Instance.objects.get().id}").json()["server"]
-    assert shown["scheduler_hints"] == {"group": "x"}
+    assert shown["scheduler_hints"] == {"different_host": "x"}
     assert shown["tags"] == ["t"]
     assert shown["config_drive"] == "True"
     assert shown["description"] == "words"
@@ -233,6 +233,12 @@ def test_a_version_takes_what_it_has_and_nothing_newer(alice, body, version, cha
 def test_injected_files_are_refused_in_words_where_the_version_has_them(alice, body):
     body["server"]["personality"] = [{"path": "/etc/x", "contents": "eA=="}]
     assert "user_data" in refused(alice.at("2.56").post("/servers", body), 400)
+
+
+def test_a_server_group_that_is_not_there_is_not_passed_over(alice, body):
+    body["os:scheduler_hints"] = {"group": str(uuid.uuid4())}
+    assert "Instance group" in refused(alice.post("/servers", body), 400)
+    assert not Instance.objects.exists()
 
 
 def test_too_much_metadata_is_a_matter_of_quota(alice, body):

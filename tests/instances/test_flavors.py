@@ -116,6 +116,13 @@ def test_nonsense_is_refused_and_leaves_nothing(admin, change, words):
     assert Flavor.objects.count() == 0
 
 
+def test_an_id_may_be_sent_as_a_number(admin):
+    new = {"name": "n", "id": 7, "ram": 1, "vcpus": 1, "disk": 0}
+    assert admin.post("/flavors", {"flavor": new}).json()["flavor"]["id"] == "7"
+    assert "id" in refused(admin.post("/flavors", {"flavor": new | {"id": True}}), 400)
+    assert "id" in refused(admin.post("/flavors", {"flavor": new | {"id": 1.5}}), 400)
+
+
 def test_names_and_ids_are_taken_once(admin, flavor):
     again = {"name": "m1.nano", "ram": 1, "vcpus": 1, "disk": 0}
     assert "Flavor with name m1.nano already exists." in refused(

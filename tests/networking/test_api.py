@@ -5,6 +5,7 @@ from uuid import uuid4
 
 import pytest
 
+from networking import selectors
 from networking.models import Network, Port, PortAddress, Subnet
 from networking.services import bind, plan
 from networking.services.counting import LIMITS
@@ -121,6 +122,20 @@ def test_a_server_keeps_its_port(api, tenant, net, sub, instance_id):
     ):
         assert api.refused(call[0], f"ports/{port['id']}", call[1], 409)["type"] == "ServicePortInUse"
     assert api.change("port", port["id"], name="named")["name"] == "named"
+
+
+@pytest.mark.parametrize(("method", "body"), [("DELETE", None), ("PUT", {"port": {"name": "new"}})])
+def test_a_port_that_another_request_deletes_meanwhile_is_not_found(api, net, sub, monkeypatch, method, body):
+    port = api.make("port", network_id=net["id"])
+    look_up = selectors.port
+
+    def deleted_meanwhile(*args):
+        found = look_up(*args)
+        Port.objects.filter(pk=found.pk).delete()
+        return found
+
+    monkeypatch.setattr(selectors, "port", deleted_meanwhile)
+    assert api.refused(method, f"ports/{port['id']}", body, 404)["type"] == "PortNotFound"
 
 
 def test_the_dhcp_port_is_not_the_tenants_to_delete(api, net, sub):
