@@ -33,7 +33,9 @@ def test_an_allowed_pattern_finds_the_same_in_every_database(server, pattern, fi
     [
         "(a)",
         "(a+)+b",
-        "a*b*c*",
+        "a*b*",
+        "^a*b*c*",
+        "^a*|b*",
         r"(a)\1",
         "a**",
         "*",
@@ -58,9 +60,9 @@ def test_everything_else_is_refused(pattern):
         patterns.checked(pattern)
 
 
-@pytest.mark.parametrize("pattern", [".*.*!", "[a-z]*[a-z]*!", "a+a+$!", "a{0,99}a{0,99}!"])
+@pytest.mark.parametrize("pattern", ["^.*.*!", "^[a-z]*[a-z]*!", "a+!", "[a-z]{0,99}!", "^a+a+$!"])
 def test_no_allowed_pattern_is_slow(server, pattern):
-    for _ in range(20):
+    for _ in range(100):
         server(name="a" * 255)
     began = time.process_time()
     assert not Instance.objects.filter(name__iregex=patterns.checked(pattern)).exists()
