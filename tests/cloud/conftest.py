@@ -1,4 +1,7 @@
-"""Two clouds that the tests of this folder share: one with real guests, one with two fake hosts."""
+"""Two clouds that the tests of this folder share: one with real guests, one with two fake hosts.
+
+CLOUD_KEEP names a folder that their logs are copied to before they are purged.
+"""
 
 import json
 import os
@@ -59,10 +62,8 @@ def _running(cloud: Cloud, *words: str) -> Iterator[Cloud]:
         cloud.up(*words)
         yield cloud
     finally:
-        if os.environ.get("CLOUD_KEEP"):
-            shutil.copytree(
-                cloud.state / "log", Path(os.environ["CLOUD_KEEP"]) / cloud.driver, dirs_exist_ok=True
-            )
+        if keep := os.environ.get("CLOUD_KEEP"):
+            shutil.copytree(cloud.state / "log", Path(keep) / cloud.driver, dirs_exist_ok=True)
         cloud.purge()
         cloud.state.parent.rmdir()
 
