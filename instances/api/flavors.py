@@ -3,7 +3,8 @@
 from collections.abc import Mapping
 from typing import Any
 
-from django.db.models import F, QuerySet
+from django.db.models import F, Q, QuerySet, Value
+from django.db.models.functions import Coalesce
 from django.http import HttpResponseBase
 from rest_framework.request import Request
 
@@ -105,25 +106,16 @@ def _page_of(found: QuerySet[Flavor], query: Mapping[str, Any], page: Page) -> Q
     if key not in SORT_KEYS:
         raise InvalidInput(f"Invalid input for query parameters sort_key. {key!r} is no sort key.")
     column = SORT_KEYS[key]
-    order, tie = F(column), F("flavorid")
-    falling = query.get("sort_dir") == "desc"
+    # Databases disagree on where NULL goes; of these columns only a description may be NULL.
+    found = found.annotate(by=Coalesce(column, Value("")) if column == "description" else F(column))
+    order, falling = ("by", "flavorid"), query.get("sort_dir") == "desc"
     if page.marker is not None:
-        at = found.filter(flavorid=page.marker).values(column, "flavorid").first()
+        at = found.filter(flavorid=page.marker).values_list(*order).first()
         if at is None:
             raise InvalidInput(f"marker [{page.marker}] not found")
-        found = found.filter(_past(column, at, falling=falling))
-    sorting = [order.desc(), tie.desc()] if falling else [order.asc(), tie.asc()]
-    return found.order_by(*sorting)[: page.limit]
-
-
-def _past(column: str, at: Mapping[str, Any], *, falling: bool) -> Any:
-    from django.db.models import Q
-
-    beyond = "lt" if falling else "gt"
-    value = at[column]
-    level = Q(**{column: value}) if value is not None else Q(**{f"{column}__isnull": True})
-    past = Q(**{f"{column}__{beyond}": value}) if value is not None else Q(pk__in=[])
-    return past | (level & Q(**{f"flavorid__{beyond}": at["flavorid"]}))
+        side = "lt" if falling else "gt"
+        found = found.filter(Q(**{f"by__{side}": at[0]}) | Q(by=at[0], **{f"flavorid__{side}": at[1]}))
+    return found.order_by(*(f"-{name}" for name in order) if falling else order)[: page.limit]
 
 
 class FlavorsView(FlavorViews):

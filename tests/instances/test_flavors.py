@@ -123,6 +123,27 @@ def test_an_id_may_be_sent_as_a_number(admin):
     assert "id" in refused(admin.post("/flavors", {"flavor": new | {"id": 1.5}}), 400)
 
 
+@pytest.mark.parametrize("direction", ["asc", "desc"])
+@pytest.mark.parametrize("key", ["description", "name", "memory_mb", "created_at"])
+def test_pages_follow_each_other_without_gap_in_any_order(alice, key, direction):
+    for number in range(9):
+        Flavor.objects.create(
+            flavorid=f"f{number}",
+            name=f"n{9 - number}",
+            ram=1 + number % 2,
+            disk=1,
+            vcpus=1,
+            description=("b", None, "a")[number % 3],
+        )
+    order = f"sort_key={key}&sort_dir={direction}"
+    whole, paged = ids(alice.get(f"/flavors?{order}")), []
+    for _ in range(5):
+        marker = f"&marker={paged[-1]}" if paged else ""
+        paged += ids(alice.get(f"/flavors?{order}&limit=2{marker}"))
+    assert paged == whole
+    assert len(whole) == 9
+
+
 def test_names_and_ids_are_taken_once(admin, flavor):
     again = {"name": "m1.nano", "ram": 1, "vcpus": 1, "disk": 0}
     assert "Flavor with name m1.nano already exists." in refused(
