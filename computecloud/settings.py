@@ -97,7 +97,7 @@ def _database() -> dict[str, Any]:
             "transaction_mode": "IMMEDIATE",
             "timeout": 20,
             "init_command": "PRAGMA journal_mode=WAL;PRAGMA synchronous=FULL;PRAGMA mmap_size=134217728;"
-            "PRAGMA cache_size=-16000;PRAGMA temp_store=MEMORY;",
+            "PRAGMA temp_store=MEMORY;",
         },
     }
 
