@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from django.db.models import F, Q, QuerySet, Value
+from django.db.models import F, Q, QuerySet, TextField, Value
 from django.db.models.functions import Coalesce
 from django.http import HttpResponseBase
 from rest_framework.request import Request
@@ -107,7 +107,9 @@ def _page_of(found: QuerySet[Flavor], query: Mapping[str, Any], page: Page) -> Q
         raise InvalidInput(f"Invalid input for query parameters sort_key. {key!r} is no sort key.")
     column = SORT_KEYS[key]
     # Databases disagree on where NULL goes; of these columns only a description may be NULL.
-    found = found.annotate(by=Coalesce(column, Value("")) if column == "description" else F(column))
+    found = found.annotate(
+        by=Coalesce(column, Value(""), output_field=TextField()) if column == "description" else F(column)
+    )
     order, falling = ("by", "flavorid"), query.get("sort_dir") == "desc"
     if page.marker is not None:
         at = found.filter(flavorid=page.marker).values_list(*order).first()
