@@ -50,11 +50,6 @@ class Inventory(models.Model):
     def __str__(self) -> str:
         return f"{self.resource_class} of {self.node_id}"
 
-    @property
-    def capacity(self) -> float:
-        """Return how much may be claimed in all."""
-        return (self.total - self.reserved) * self.allocation_ratio
-
 
 class Allocation(models.Model):
     """What one consumer has claimed of one resource class on one node."""

@@ -5,7 +5,7 @@ from uuid import UUID
 
 from django.db.models import QuerySet
 
-from scheduling.models import Allocation, Decision, Node
+from scheduling.models import Allocation, Node
 from scheduling.request import Candidate, Stock
 from workers import sql
 
@@ -32,11 +32,6 @@ def allocation_of(consumer_id: UUID) -> dict[str, int]:
     """Return what a consumer has claimed, by resource class."""
     rows = Allocation.objects.filter(consumer_id=consumer_id)
     return dict(rows.values_list("resource_class", "amount"))
-
-
-def decisions_for(consumer_id: UUID) -> QuerySet[Decision]:
-    """Return why a consumer is where it is, newest first."""
-    return Decision.objects.filter(consumer_id=consumer_id)
 
 
 def nodes() -> QuerySet[Node]:

@@ -56,11 +56,5 @@ def forget(subject_id: UUID, *, host: str, kinds: Iterable[str] | None = None) -
     rows.delete()
 
 
-def hosts_of(subject_id: UUID) -> list[str]:
-    """Return the hosts on which a subject has left something, by name; control's own traces are on none."""
-    rows = Footprint.objects.filter(subject_id=subject_id).exclude(host="")
-    return sorted(set(rows.values_list("host", flat=True)))
-
-
 def _of_step(ctx: Context, step: Step) -> QuerySet[Footprint]:
     return Footprint.objects.filter(subject_id=ctx.subject_id, operation_id=ctx.operation_id, step=step.name)

@@ -41,7 +41,7 @@ class RequestIdMiddleware:
         request_id = requestid.new()
         given = request.META.get("HTTP_X_OPENSTACK_REQUEST_ID", "")
         global_id = given if requestid.is_well_formed(given) else ""
-        requestid.bind(request_id, global_id)
+        requestid.bind(request_id)
         structlog.contextvars.clear_contextvars()
         structlog.contextvars.bind_contextvars(request_id=request_id)
         if global_id:

@@ -6,7 +6,6 @@ from contextvars import ContextVar
 
 _WELL_FORMED = re.compile(r"req-[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
 _local: ContextVar[str] = ContextVar("request_id", default="")
-_global: ContextVar[str] = ContextVar("global_request_id", default="")
 
 
 def new() -> str:
@@ -19,17 +18,11 @@ def is_well_formed(text: str) -> bool:
     return _WELL_FORMED.fullmatch(text) is not None
 
 
-def bind(request_id: str, global_id: str = "") -> None:
+def bind(request_id: str) -> None:
     """Make request_id the current one of this thread or context; the middleware and the engine call it."""
     _local.set(request_id)
-    _global.set(global_id)
 
 
 def current() -> str:
     """Return the current request's id, or a fresh one outside any request."""
     return _local.get() or new()
-
-
-def current_global() -> str:
-    """Return the id that the calling service gave this request, or the empty string."""
-    return _global.get()

@@ -41,12 +41,6 @@ class Service:
     legacy_root: str = ""
     legacy_header: str = ""
     catalog_path: str = ""
-    updated: str = "2026-01-01T00:00:00Z"
-
-    @property
-    def header_value_prefix(self) -> str:
-        """Return what precedes the version in OpenStack-API-Version, e.g. `compute `."""
-        return f"{self.type} "
 
 
 IDENTITY = Service(
