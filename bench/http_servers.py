@@ -1,8 +1,10 @@
-"""HTTP servers for the APIs, compared on our own POST /servers and GET: granian, gunicorn with threads, uvicorn.
+"""HTTP servers for the APIs, compared on our own POST /servers and GET.
+
+Ours (granian's RSGI), granian's WSGI, gunicorn with threads, uvicorn, waitress.
 
 A cloud that bin/up started (--state-dir) gives database, broker and workers; each server is started beside its own web
-server on a port of its own, measured and ended, in turn, `--rounds` times. Gunicorn and uvicorn come from a virtual
-environment that is made for this and thrown away.
+server on a port of its own, measured and ended, in turn, `--rounds` times. Gunicorn, uvicorn and waitress come from a
+virtual environment that is made for this and thrown away.
 """
 
 import os
@@ -22,20 +24,25 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from cloud import ROOT, Cloud, Login, Process, add_options, family, login
-from compute_api import Bench, at_once, timed
+from compute_api import Bench, spread, timed
 from figures import Figures, parser
 
 GRANIAN = "-m granian --interface wsgi --http 1 --no-ws --host 127.0.0.1 --port {port}"
 GUNICORN = "-m gunicorn -k gthread --keep-alive 75 -b 127.0.0.1:{port}"
 WSGI, ASGI = "computecloud.wsgi:application", "computecloud_bench_asgi:application"
+OURS = "-m computecloud web"
 SERVERS = {
-    "granian 1 x 1": f"{GRANIAN} --workers 1 --blocking-threads 1 {WSGI}",
-    "granian 1 x 2": f"{GRANIAN} --workers 1 --blocking-threads 2 {WSGI}",
-    "granian 1 x 4": f"{GRANIAN} --workers 1 --blocking-threads 4 {WSGI}",
-    "granian 1 x 8": f"{GRANIAN} --workers 1 --blocking-threads 8 {WSGI}",
-    "granian 2 x 4": f"{GRANIAN} --workers 2 --blocking-threads 4 {WSGI}",
+    "ours, granian RSGI 1 x 4": f"{OURS} --threads 4",
+    "ours, granian RSGI 1 x 2": f"{OURS} --threads 2",
+    "ours, granian RSGI 1 x 8": f"{OURS} --threads 8",
+    "granian WSGI 1 x 1": f"{GRANIAN} --workers 1 --blocking-threads 1 {WSGI}",
+    "granian WSGI 1 x 2": f"{GRANIAN} --workers 1 --blocking-threads 2 {WSGI}",
+    "granian WSGI 1 x 4": f"{GRANIAN} --workers 1 --blocking-threads 4 {WSGI}",
+    "granian WSGI 1 x 8": f"{GRANIAN} --workers 1 --blocking-threads 8 {WSGI}",
+    "granian WSGI 2 x 4": f"{GRANIAN} --workers 2 --blocking-threads 4 {WSGI}",
     "gunicorn gthread 1 x 4": f"{GUNICORN} --workers 1 --threads 4 {WSGI}",
     "gunicorn gthread 2 x 4": f"{GUNICORN} --workers 2 --threads 4 {WSGI}",
+    "waitress 4": f"-m waitress --listen=127.0.0.1:{{port}} --threads 4 {WSGI}",
     "uvicorn 1": f"-m uvicorn --host 127.0.0.1 --port {{port}} --log-level warning {ASGI}",
 }
 ASGI_MODULE = """
@@ -53,7 +60,7 @@ def environment(state: Path) -> Iterator[tuple[str, dict[str, str]]]:
     try:
         subprocess.run([sys.executable, "-m", "venv", folder / "venv"], check=True)
         python = str(folder / "venv" / "bin" / "python")
-        subprocess.run([python, "-m", "pip", "install", "-q", "gunicorn", "uvicorn"], check=True)
+        subprocess.run([python, "-m", "pip", "install", "-q", "gunicorn", "uvicorn", "waitress"], check=True)
         (folder / "computecloud_bench_asgi.py").write_text(ASGI_MODULE)
         packages = next((ROOT / ".venv" / "lib").glob("python3*/site-packages"))
         lines = (state / "settings.env").read_text().splitlines()
@@ -76,8 +83,9 @@ def running(python: str, variables: dict[str, str], command: str) -> Iterator[tu
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     words = [python, *command.format(port=port).split()]
+    given = {**variables, "COMPUTECLOUD_WEB_PORT": str(port)}
     server = subprocess.Popen(
-        words, env=variables, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        words, env=given, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
     )
     try:
         deadline = time.monotonic() + 30
@@ -106,11 +114,11 @@ def measure(bench: Bench, server: Process, requests: int) -> dict[str, float]:
         bench.get(f"/servers/{names[0]}")
 
     def all_posts() -> None:
-        at_once(bench, 16, range(requests), lambda link, key: bench.boot(link, f"bench-http-{key}", "none"))
+        spread(bench, 16, range(requests), lambda link, key: bench.boot(link, f"bench-http-{key}", "none"))
 
     def all_reads() -> None:
         path = f"{bench.cloud.path}/servers/{names[0]}"
-        at_once(bench, 16, range(4 * requests), lambda link, _: link.ask("GET", path).json())
+        spread(bench, 16, range(4 * requests), lambda link, _: link.ask("GET", path).json())
 
     for _ in range(10):
         post()

@@ -51,8 +51,11 @@ def test_a_fake_hosts_worker_killed_at_a_point_of_a_boot_is_made_good(
     killed_there(fake_cloud, gate)
 
 
+@pytest.mark.parametrize("time_", [1, 2, 3])
 @pytest.mark.parametrize("gate", HOST_GATES)
-def test_a_real_hosts_worker_killed_at_a_point_of_a_boot_is_made_good(real_cloud: Cloud, gate: str) -> None:
+def test_a_real_hosts_worker_killed_at_a_point_of_a_boot_is_made_good(
+    real_cloud: Cloud, gate: str, time_: int
+) -> None:
     killed_there(real_cloud, gate)
 
 
