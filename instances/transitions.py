@@ -142,6 +142,12 @@ def failed(action: str, instance_id: UUID, fault: Mapping[str, Any] | None, **fa
     raise _refusal(row, instance_id)
 
 
+def cancelled(action: str, instance_id: UUID) -> None:
+    """End the action as if it had never begun, with the fault that was there; one that ended already stays so."""
+    restored = {"task_state": None, "vm_state": F("vm_state_before"), "updated_at": timezone.now()}
+    _running(ACTIONS[action], instance_id).update(**restored)
+
+
 def note(instance_id: UUID, **facts: Any) -> None:
     """Write facts that are no state; raises NotFound where there is no such instance."""
     if not Instance.objects.filter(id=instance_id).update(updated_at=timezone.now(), **_known(facts)):

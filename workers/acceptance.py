@@ -67,7 +67,7 @@ def write(
         cursor=route.next_cursor(flow, values, host, 0),
         admitted=admission.has_room(project_id),
         dispatched_at=now,
-        deadline=now + flow.deadline_s,
+        deadline=now + flow.forward_s(values),
     )
     sql.insert([operation])
     return operation

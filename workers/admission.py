@@ -26,7 +26,8 @@ ORDER BY created_at LIMIT 1
 """
 
 _ADMIT = """
-UPDATE workers_operation SET admitted = %(yes)s, dispatched_at = %(now)s
+UPDATE workers_operation SET admitted = %(yes)s, dispatched_at = %(now)s,
+    deadline = deadline + %(now)s - dispatched_at
 WHERE id = %(id)s AND NOT admitted AND state = 'pending' RETURNING kind, params, host, cursor
 """
 

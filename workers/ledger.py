@@ -25,19 +25,22 @@ WHERE id = %(id)s AND cursor = %(cursor)s AND lease_token IS NULL AND run_after 
                     WHERE l.operation_id = workers_operation.id AND l.exclusive AND o.id <> workers_operation.id
                     AND o.lease_token IS NOT NULL)
 RETURNING kind, subject_id, project_id, user_id, request_id, params, results, host, attempt, round, error,
-    (SELECT l.epoch FROM workers_subjectlock l
+    cancelled_by, (SELECT l.epoch FROM workers_subjectlock l
      WHERE l.operation_id = workers_operation.id AND l.subject_id = workers_operation.subject_id)
 """
 _TAKES = {
-    DO: _TAKE.format(state="state IN ('pending', 'running') AND admitted"),
+    DO: _TAKE.format(
+        state="state IN ('pending', 'running') AND admitted AND cancelled_by = '' AND deadline > %(now)s"
+    ),
     UNDO: _TAKE.format(state="state = 'undoing'"),
 }
 
+# What is cancelled goes no further: a step that ends finds no row, and is turned back.
 _ADVANCE = """
 UPDATE workers_operation SET cursor = %(next)s, attempt = %(attempt)s, rings = 0, results = %(results)s,
     host = %(host)s, lease_token = %(token_next)s, lease_until = %(until)s, leased_at = %(now)s,
-    dispatched_at = %(now)s, run_after = 0, updated_at = %(at)s
-WHERE id = %(id)s AND lease_token = %(token)s AND state = %(state)s
+    dispatched_at = %(now)s, run_after = 0, waits_for = '', updated_at = %(at)s
+WHERE id = %(id)s AND lease_token = %(token)s AND state = %(state)s AND (state = 'undoing' OR cancelled_by = '')
 """
 
 _END = """
@@ -48,20 +51,22 @@ WHERE id = %(id)s AND lease_token = %(token)s AND state = %(state)s
 
 _TURN_BACK = """
 UPDATE workers_operation SET state = 'undoing', cursor = %(to)s, error = %(error)s, attempt = 0, rings = 0,
-    lease_token = NULL, dispatched_at = %(now)s, run_after = 0, updated_at = %(at)s
+    lease_token = NULL, dispatched_at = %(now)s, run_after = 0, waits_for = '', updated_at = %(at)s,
+    deadline = CASE WHEN deadline > %(now)s THEN deadline ELSE %(now)s END + %(undo_s)s
 WHERE id = %(id)s AND lease_token = %(token)s AND state = 'running'
 """
 
 _BEGIN_ANEW = """
 UPDATE workers_operation SET state = 'running', cursor = 0, attempt = 0, rings = 0, round = round + 1,
-    results = %(results)s, host = NULL, lease_token = NULL, dispatched_at = %(now)s, run_after = 0, updated_at = %(at)s
+    results = %(results)s, host = NULL, lease_token = NULL, dispatched_at = %(now)s, run_after = 0, updated_at = %(at)s,
+    deadline = deadline - %(undo_s)s
 WHERE id = %(id)s AND lease_token = %(token)s AND state = 'undoing'
 """
 
 _PAUSE = """
 UPDATE workers_operation SET lease_token = NULL, run_after = %(run_after)s, dispatched_at = %(run_after)s,
-    attempt = attempt - %(uncounted)s, rings = 0, updated_at = %(at)s
-WHERE id = %(id)s AND lease_token = %(token)s
+    attempt = attempt - %(uncounted)s, rings = 0, waits_for = %(reason)s, updated_at = %(at)s
+WHERE id = %(id)s AND lease_token = %(token)s AND (state = 'undoing' OR cancelled_by = '')
 """
 
 
@@ -119,7 +124,7 @@ def take(lease: Lease, *, direction: str, worker: str, lease_s: float) -> Contex
     rows = sql.fetch(_TAKES[direction], values)
     if not rows:
         return None
-    kind, subject, project, user, request, params, results, host, attempt, round_, error, epoch = rows[0]
+    kind, subject, project, user, request, params, results, host, attempt, round_, error, by, epoch = rows[0]
     return Context(
         operation_id=lease.operation_id,
         kind=kind,
@@ -134,6 +139,7 @@ def take(lease: Lease, *, direction: str, worker: str, lease_s: float) -> Contex
         attempt=attempt,
         round=round_,
         error=error,
+        cancelled_by=by,
         started_at=now,
     )
 
@@ -202,11 +208,12 @@ def end(lease: Lease, ctx: Context, *, state: str, error: str = "") -> bool:
     )
 
 
-def turn_back(lease: Lease, *, to: int, error: str) -> bool:
-    """Start undoing at the step `to`. False: the lease is not ours."""
+def turn_back(lease: Lease, *, to: int, error: str, undo_s: float) -> bool:
+    """Start undoing at the step `to`, with undo_s more until the deadline. False: the lease is not ours."""
     values = {
         "error": error,
         "to": to,
+        "undo_s": undo_s,
         "id": lease.operation_id,
         "token": lease.token,
         **_moment(time.time()),
@@ -214,10 +221,11 @@ def turn_back(lease: Lease, *, to: int, error: str) -> bool:
     return bool(sql.execute(_TURN_BACK, values))
 
 
-def begin_anew(lease: Lease, results: dict[str, Any]) -> bool:
+def begin_anew(lease: Lease, results: dict[str, Any], *, undo_s: float) -> bool:
     """Start the workflow again from its first step, everything being undone. False: the lease is not ours."""
     values = {
         "results": results,
+        "undo_s": undo_s,
         "id": lease.operation_id,
         "token": lease.token,
         **_moment(time.time()),
@@ -225,12 +233,16 @@ def begin_anew(lease: Lease, results: dict[str, Any]) -> bool:
     return bool(sql.execute(_BEGIN_ANEW, values))
 
 
-def pause(lease: Lease, *, after_s: float, counts: bool) -> bool:
-    """Give the lease back; the step runs again after after_s. counts: the attempt counts as one. False: not ours."""
+def pause(lease: Lease, *, after_s: float, counts: bool, reason: str = "") -> bool:
+    """Give the lease back; the step runs again after after_s. counts: the attempt counts as one.
+
+    False: it is not ours any more, or the operation is cancelled and goes no further.
+    """
     now = time.time()
     values = {
         "run_after": now + after_s,
         "uncounted": 0 if counts else 1,
+        "reason": reason[:255],
         "id": lease.operation_id,
         "token": lease.token,
         **_moment(now),

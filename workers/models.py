@@ -30,6 +30,13 @@ class Host(models.Model):
     )
     echo_heard = models.BigIntegerField(default=0, help_text="number of the last echo that came through it")
     heartbeat_at = models.DateTimeField(null=True)
+    boot_id = models.CharField(
+        max_length=64,
+        blank=True,
+        default="",
+        db_default="",
+        help_text="of the machine, when it was taken last",
+    )
     created_at = models.DateTimeField(default=utc_now)
 
     class Meta:
@@ -108,6 +115,13 @@ class Operation(models.Model):
     run_after = models.FloatField(default=0)
     deadline = models.FloatField(default=0)
     rings = models.IntegerField(default=0, help_text="how often the sweeper published it again at this step")
+    # The next two have defaults in the database: workers of the version before write rows without them.
+    cancelled_by = models.CharField(
+        max_length=255, blank=True, default="", db_default="", help_text="who asked for its end"
+    )
+    waits_for = models.CharField(
+        max_length=255, blank=True, default="", db_default="", help_text="why its step looks again later"
+    )
     error = models.TextField(blank=True)
     created_at = models.DateTimeField(default=utc_now)
     updated_at = models.DateTimeField(default=utc_now)

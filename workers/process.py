@@ -63,7 +63,8 @@ class Process:
             late = [key for key, baton in self._batons.items() if time.monotonic() - baton.since_s > BATON_S]
             lost = [self._batons.pop(key) for key in late]
         for baton in lost:
-            ledger.pause(baton.lease, after_s=0, counts=False)
+            if not ledger.pause(baton.lease, after_s=0, counts=False):
+                ledger.give_back(baton.lease.token)  # the sweeper turns back what is cancelled
 
     @contextmanager
     def running(self, lease: Lease) -> Iterator[None]:

@@ -6,6 +6,7 @@ The broker may lose anything; the ledger says what stands still, and this publis
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -13,10 +14,10 @@ from uuid import UUID
 import structlog
 from celery import current_app
 from django.db import transaction
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 from kombu.exceptions import OperationalError as BrokerError
 
-from workers import admission, dispatch, ledger, retry, route, sql, workflow
+from workers import admission, dispatch, ledger, retry, route, sql, undoing, workflow
 from workers.models import ACTIVE, IS_ACTIVE, Inquiry, Operation, State, StepRun, Subject, utc_now
 from workers.workflow import CONTROL, Context
 
@@ -25,6 +26,7 @@ log = structlog.get_logger()
 RING_AFTER_S = 3.0  # a link that was published and not taken for this long may be lost
 RING_ANYWAY_S = 60.0  # rung again after this, however long its queue is
 BATCH = 500
+GOES_FORWARD = Q(state__in=(State.PENDING, State.RUNNING))
 
 
 def sweep() -> None:
@@ -32,8 +34,10 @@ def sweep() -> None:
     now = time.time()
     for operation in _active().filter(lease_token__isnull=False, lease_until__lt=now)[:BATCH]:
         free(operation, f"the lease of {operation.lease_worker} ran out")
-    for operation in _active().filter(lease_token=None, deadline__lt=now)[:BATCH]:
+    for operation in _active().filter(lease_token=None, admitted=True, deadline__lt=now)[:BATCH]:
         past_deadline(operation)
+    for operation in _active().filter(GOES_FORWARD, lease_token=None).exclude(cancelled_by="")[:BATCH]:
+        turn_back_cancelled(operation)
     depths: dict[str, int] = {}
     due = _active().filter(
         lease_token=None, admitted=True, run_after__lte=now, dispatched_at__lt=now - RING_AFTER_S
@@ -103,11 +107,11 @@ def let_go_of_host(host: str) -> None:
 def free(operation: Operation, why: str) -> None:
     """Note a lost attempt and free its lease; one attempt too many turns the operation back, for it may be poison."""
     flow = workflow.get(operation.kind)
-    undoing = operation.state == State.UNDOING
+    back = operation.state == State.UNDOING
     step = flow.steps[operation.cursor] if 0 <= operation.cursor < len(flow.steps) else None
     poison = (
         step is not None
-        and not undoing
+        and not back
         and not flow.keeps_trying
         and isinstance(
             retry.verdict(retry.HostLost(), attempt=operation.attempt, attempts=step.attempts), retry.GiveUp
@@ -122,7 +126,7 @@ def free(operation: Operation, why: str) -> None:
             StepRun.objects.create(
                 operation=operation,
                 step=step.name,
-                undo=undoing,
+                undo=back,
                 attempt=operation.attempt,
                 worker=operation.lease_worker,
                 host="" if step.on == CONTROL else operation.host or "",
@@ -136,28 +140,41 @@ def free(operation: Operation, why: str) -> None:
     log.warning("lease.lost", operation_id=str(operation.id), kind=operation.kind, why=why)
     if poison and step is not None:
         turn_back(operation, f"step {step.name} lost its worker {operation.attempt} times; not tried again")
+    elif operation.cancelled_by:
+        turn_back(operation, undoing.cancelled_in_words(operation.cancelled_by))
     dispatch.publish_id(operation.id)
 
 
 def past_deadline(operation: Operation) -> None:
     """Undo an operation whose time is up; one that is undoing already, or is never undone, fails with leftovers."""
     flow = workflow.get(operation.kind)
-    error = f"not finished within {flow.deadline_s:.0f} s"
-    if operation.state == State.UNDOING or flow.keeps_trying:
+    back = operation.state == State.UNDOING
+    allowed_s = flow.total_s(operation.params) if back else flow.forward_s(operation.params)
+    error = f"not {'undone' if back else 'finished'} within {allowed_s:.0f} s"
+    if back or flow.keeps_trying:
         fail(operation, f"{operation.error}; {error}" if operation.error else error)
     else:
         turn_back(operation, error)
         dispatch.publish_id(operation.id)
 
 
+def turn_back_cancelled(operation: Operation) -> bool:
+    """Start undoing an operation that was cancelled; False where its step still runs, or it has ended."""
+    turned = turn_back(operation, undoing.cancelled_in_words(operation.cancelled_by))
+    if turned:
+        transaction.on_commit(partial(dispatch.publish_id, operation.id), robust=True)
+    return turned
+
+
 def turn_back(operation: Operation, error: str) -> bool:
-    """Start undoing an operation that nobody runs; False where somebody does, or it has ended."""
+    """Start undoing an operation that nobody runs; False where somebody does, or it has ended.
+
+    It goes to the queues even where its tenant has enough there: its end makes room.
+    """
     flow = workflow.get(operation.kind)
     now = time.time()
     back = route.previous_cursor(flow, operation.params, operation.host, operation.cursor)
-    idle = Operation.objects.filter(
-        id=operation.id, lease_token=None, state__in=(State.PENDING, State.RUNNING)
-    )
+    idle = Operation.objects.filter(GOES_FORWARD, id=operation.id, lease_token=None, cursor=operation.cursor)
     return bool(
         idle.update(
             state=State.UNDOING,
@@ -167,7 +184,9 @@ def turn_back(operation: Operation, error: str) -> bool:
             rings=0,
             run_after=0,
             dispatched_at=now,
-            deadline=now + flow.deadline_s,
+            waits_for="",
+            admitted=True,
+            deadline=max(now, operation.deadline) + flow.undo_s(operation.params),
             updated_at=utc_now(),
         )
     )
@@ -189,13 +208,14 @@ def fail(operation: Operation, error: str) -> None:
         results=operation.results,
         round=operation.round,
         error=error,
+        cancelled_by=operation.cancelled_by,
         leftovers=True,
     )
     with transaction.atomic():
         idle = Operation.objects.filter(id=operation.id, lease_token=None, state__in=ACTIVE)
         if not idle.update(state=State.FAILED, error=error, finished_at=utc_now()):
             return
-        flow.undone(ctx)
+        undoing.write_undone(flow, ctx)
         ledger.release_subjects(operation.id)
         Subject.objects.filter(id=operation.subject_id).update(deleting=False)
     log.error("operation.failed", operation_id=str(operation.id), kind=operation.kind, error=error)

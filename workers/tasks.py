@@ -9,7 +9,7 @@ from celery.exceptions import Ignore
 from workers import admission, dispatch, events, liveness, recovery, runner
 from workers.ask import answer as answer_inquiry
 from workers.models import Operation
-from workers.runner import Outcome
+from workers.outcome import Outcome
 
 
 @shared_task(bind=True, name=dispatch.STEP_TASK)

@@ -6,17 +6,17 @@ of the test. A crash throws away what a process holds in memory, as SIGKILL does
 """
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from uuid import UUID
 
-from workers import dispatch, probes, recovery, runner, workflow
+from workers import cancel, dispatch, probes, recovery, runner, workflow
 from workers.models import ACTIVE, Operation
+from workers.outcome import Outcome
 from workers.process import PROCESS, Process
 from workers.retry import StepFailed
 from workers.route import Link
-from workers.runner import Outcome
 from workers.workflow import Workflow
 
 MOST_LINKS = 500
@@ -32,17 +32,22 @@ class Endless(AssertionError):
 
 @dataclass
 class Fault:
-    """Something that goes wrong at a probe, the first `times` times that it is reached."""
+    """Something that goes wrong at a probe, the first `times` times that it is reached: an error, or what act does."""
 
     point: str
-    error: BaseException
+    error: BaseException | None = None
     times: int = 1
     fired: int = 0
+    act: Callable[[UUID], object] | None = None
 
-    def __call__(self, reached: str) -> None:
+    def strike(self, reached: str, operation_id: UUID) -> None:
         """Fire where the probe is ours."""
-        if reached == self.point and self.fired < self.times:
-            self.fired += 1
+        if reached != self.point or self.fired >= self.times:
+            return
+        self.fired += 1
+        if self.act is not None:
+            self.act(operation_id)
+        if self.error is not None:
             raise self.error
 
 
@@ -54,6 +59,11 @@ def crash(point: str, *, times: int = 1) -> Fault:
 def failure(point: str, *, retryable: bool, times: int = 1) -> Fault:
     """Return a fault that makes the step raise at this point."""
     return Fault(point, StepFailed(f"made to fail at {point}", retryable=retryable), times)
+
+
+def cancelled(point: str) -> Fault:
+    """Return a fault that cancels the operation at this point."""
+    return Fault(point, act=lambda operation_id: cancel.cancel(operation_id, by="a test"))
 
 
 @dataclass
@@ -99,7 +109,7 @@ class Drive:
     def _aimed(self) -> Iterator[None]:
         def reached(point: str) -> None:
             for fault in self.faults:
-                fault(point)
+                fault.strike(point, self.operation_id)
 
         with probes.installed(reached):
             yield
@@ -147,4 +157,7 @@ def matrix() -> list[tuple[str, str, str]]:
             if not point.endswith("committed")
         ]
         cases.append((kind, "every link twice", ""))
+        if not flow.keeps_trying:
+            cases += [(kind, "cancel", point) for point in points(flow)]
+            cases.append((kind, "cancel", f"{kind}.accepted"))
     return cases

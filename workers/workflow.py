@@ -46,6 +46,7 @@ class Context:
     attempt: int = 1
     round: int = 1
     error: str = ""
+    cancelled_by: str = ""
     leftovers: bool = False  # told to `undone`: an undo failed for good, so things remain
     started_at: float = 0.0
     scratch: Any = None  # from a step's do to its record, in memory alone
@@ -69,6 +70,7 @@ class Again:
 Do = Callable[[Context], dict[str, Any] | Wait | None]
 Record = Callable[[Context, dict[str, Any]], None]
 Undo = Callable[[Context], None]
+UNDO_SHARE = 1 / 3  # of the time that an operation has: so much is kept for turning it back
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,16 +102,18 @@ class Step:
 class Workflow:
     """An action as a table of steps.
 
-    done: written in the transaction that ends the last step. undone: written in the one that ends the undo; returns
-    Again to begin anew, or None to leave the operation failed. keeps_trying: never undone (a delete goes on).
-    makes_subject: the subject begins with this operation.
+    done: written in the transaction that ends the last step. undone: written in the one that ends the undo, and the
+    operation is failed or cancelled. again: asked before, unless it is cancelled or something is left; Again begins
+    anew. deadline_s: every operation has ended by then, undone if it must be; of its parameters where it depends on a
+    size. keeps_trying: never undone (a delete goes on). makes_subject: the subject begins with this operation.
     """
 
     kind: str
     steps: tuple[Step, ...]
     done: Callable[[Context], None]
-    undone: Callable[[Context], Again | None]
-    deadline_s: float
+    undone: Callable[[Context], None]
+    deadline_s: float | Callable[[dict[str, Any]], float]
+    again: Callable[[Context], Again | None] | None = None
     keeps_trying: bool = False
     makes_subject: bool = False
 
@@ -119,6 +123,18 @@ class Workflow:
                 raise ValueError(f"{self.kind}.{step.name}: a step has an undo, or says in no_undo why not")
             if step.effect is Effect.AT_LEAST_ONCE and not step.why:
                 raise ValueError(f"{self.kind}.{step.name}: at_least_once needs its reason in `why`")
+
+    def total_s(self, params: dict[str, Any]) -> float:
+        """Return how long an operation with these parameters may take, its undo included."""
+        return self.deadline_s(params) if callable(self.deadline_s) else self.deadline_s
+
+    def undo_s(self, params: dict[str, Any]) -> float:
+        """Return how much of that is kept for turning it back."""
+        return 0.0 if self.keeps_trying else self.total_s(params) * UNDO_SHARE
+
+    def forward_s(self, params: dict[str, Any]) -> float:
+        """Return how long it may take before it is turned back."""
+        return self.total_s(params) - self.undo_s(params)
 
 
 _registry: dict[str, Workflow] = {}

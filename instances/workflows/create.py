@@ -122,16 +122,20 @@ def write_active(ctx: Context) -> None:
     transitions.done("create", ctx.subject_id)
 
 
-def place_again_or_fail(ctx: Context) -> Again | None:
-    """All is undone: try another node, or leave ERROR with the reason."""
+def place_again(ctx: Context) -> Again | None:
+    """All is undone: try another node, if there was one and more are allowed."""
     placed = ctx.results.get("place")
-    if placed and not ctx.leftovers and ctx.round < CONFIG.place_attempts and not _is_forced(ctx.params):
-        transitions.advance("create", ctx.subject_id, TaskState.SCHEDULING, host=None, node=None)
-        excluded = [*ctx.results.get("excluded", []), placed["node"]]
-        return Again({"excluded": excluded, "failure": ctx.error})
+    if not placed or ctx.round >= CONFIG.place_attempts or _is_forced(ctx.params):
+        return None
+    transitions.advance("create", ctx.subject_id, TaskState.SCHEDULING, host=None, node=None)
+    excluded = [*ctx.results.get("excluded", []), placed["node"]]
+    return Again({"excluded": excluded, "failure": ctx.error})
+
+
+def write_error(ctx: Context) -> None:
+    """Leave ERROR with the reason."""
     where: dict[str, Any] = {} if ctx.leftovers else {"host": None, "node": None, "addresses": {}}
     transitions.failed("create", ctx.subject_id, {"code": 500, "message": ctx.error}, **where)
-    return None
 
 
 def _is_forced(params: dict[str, Any]) -> bool:
@@ -165,7 +169,8 @@ BOOT = register(
         makes_subject=True,
         deadline_s=180,
         done=write_active,
-        undone=place_again_or_fail,
+        again=place_again,
+        undone=write_error,
         steps=(
             Step(
                 name="place", do=rank_nodes, record=claim_node, undo=release_node, on=CONTROL, sets_host=True

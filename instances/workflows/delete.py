@@ -9,7 +9,7 @@ from networking import wiring
 from scheduling import claims
 from workers import footprints, overtaking
 from workers.driver import driver
-from workers.workflow import CONTROL, Again, Context, Step, Workflow, register
+from workers.workflow import CONTROL, Context, Step, Workflow, register
 
 
 def clear_host(ctx: Context) -> None:
@@ -39,10 +39,9 @@ def write_deleted(ctx: Context) -> None:
     overtaking.forget_subject(ctx.subject_id)
 
 
-def write_failed(ctx: Context) -> Again | None:
+def write_failed(ctx: Context) -> None:
     """The delete did not end in time: the server shows why, and may be deleted again."""
     transitions.failed("delete", ctx.subject_id, {"code": 500, "message": ctx.error})
-    return None
 
 
 DELETE = register(

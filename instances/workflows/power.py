@@ -9,7 +9,7 @@ from hypervisors.driver import GuestNotFound, PowerState
 from instances import transitions
 from networking import wiring
 from workers.driver import driver
-from workers.workflow import Again, Context, Step, Wait, Workflow, register
+from workers.workflow import Context, Step, Wait, Workflow, register
 
 LOOK_AGAIN_S = 1.0
 PRESS_AGAIN_S = 10.0  # a guest that was still booting has not heard the first press
@@ -89,30 +89,30 @@ def write_rebooted(ctx: Context) -> None:
     transitions.done(_reboot_action(ctx), ctx.subject_id, power_state=PowerState.RUNNING.value)
 
 
-def start_failed(ctx: Context) -> Again | None:
+def start_failed(ctx: Context) -> None:
     """The server is as it was."""
-    transitions.failed("start", ctx.subject_id, _fault(ctx))
-    return None
+    _write_failed(ctx, "start")
 
 
-def stop_failed(ctx: Context) -> Again | None:
+def stop_failed(ctx: Context) -> None:
     """The server is as it was."""
-    transitions.failed("stop", ctx.subject_id, _fault(ctx))
-    return None
+    _write_failed(ctx, "stop")
 
 
-def reboot_failed(ctx: Context) -> Again | None:
+def reboot_failed(ctx: Context) -> None:
     """The server is as it was, or in ERROR where a hard reboot failed."""
-    transitions.failed(_reboot_action(ctx), ctx.subject_id, _fault(ctx))
-    return None
+    _write_failed(ctx, _reboot_action(ctx))
+
+
+def _write_failed(ctx: Context, action: str) -> None:
+    if ctx.cancelled_by and not ctx.leftovers:
+        transitions.cancelled(action, ctx.subject_id)
+    else:
+        transitions.failed(action, ctx.subject_id, {"code": 500, "message": ctx.error})
 
 
 def _reboot_action(ctx: Context) -> str:
     return "reboot_hard" if ctx.params["hard"] else "reboot"
-
-
-def _fault(ctx: Context) -> dict[str, Any]:
-    return {"code": 500, "message": ctx.error}
 
 
 _ASKED = "a guest that was asked to shut down is switched on again by the undo of await_off"

@@ -11,7 +11,7 @@ from workers import acceptance, overtaking, probes, recovery, runner, secrets
 from workers.acceptance import SubjectBusy
 from workers.ledger import DO
 from workers.models import ACTIVE, Footprint, Operation, Secret, StepRun, Subject, SubjectLock
-from workers.runner import Outcome
+from workers.outcome import Outcome
 from workers.testing import Crash, Drive, Fault, crash, failure, points, undo_points
 
 ALL = [point for point in points(toy.TOY) if ".maybe." not in point]

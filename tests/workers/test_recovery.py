@@ -10,7 +10,7 @@ from tests.workers import toy
 from workers import admission, events, liveness, recovery, runner
 from workers.ledger import DO
 from workers.models import Host, Operation, StepRun
-from workers.runner import Outcome
+from workers.outcome import Outcome
 from workers.testing import Drive
 
 

@@ -54,11 +54,12 @@ def _done(ctx: Context) -> None:
     ENDED.append("done")
 
 
-def _undone(ctx: Context) -> Again | None:
-    if ctx.params.get("again") and ctx.round == 1 and not ctx.leftovers:
-        return Again({"tried": [1]})
+def _again(ctx: Context) -> Again | None:
+    return Again({"tried": [1]}) if ctx.params.get("again") and ctx.round == 1 else None
+
+
+def _undone(ctx: Context) -> None:
     ENDED.append("leftovers" if ctx.leftovers else "undone")
-    return None
 
 
 TOY = workflow.register(
@@ -67,6 +68,7 @@ TOY = workflow.register(
         makes_subject=True,
         deadline_s=60,
         done=_done,
+        again=_again,
         undone=_undone,
         steps=(
             Step(

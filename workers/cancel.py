@@ -1,0 +1,50 @@
+"""Cancels operations: marks what is under way, and turns it back at once where nobody runs a step of it.
+
+The mark alone decides: no step of a marked operation is taken or ended any more, but its last one, whose success wins.
+A step that is running goes on to its end and is then undone with the others.
+"""
+
+from uuid import UUID
+
+import structlog
+
+from computecloud.wire.errors import Conflict, NotFound
+from workers import recovery, workflow
+from workers.models import Operation, State
+
+log = structlog.get_logger()
+
+
+class CannotCancel(Conflict):
+    """The operation has ended, is being undone already, or is one that always goes on."""
+
+
+def cancel(operation_id: UUID, *, by: str) -> Operation:
+    """Cancel an operation in the name of `by`, and return it as it stands now; a second call changes nothing.
+
+    It ends as `cancelled`, or `succeeded` where its last step was running. Raises NotFound, CannotCancel.
+    """
+    always = [kind for kind, flow in workflow.registered().items() if flow.keeps_trying]
+    forward = Operation.objects.filter(recovery.GOES_FORWARD, id=operation_id).exclude(kind__in=always)
+    forward.filter(cancelled_by="").update(cancelled_by=by[:255])
+    operation = forward.exclude(
+        cancelled_by=""
+    ).first()  # read after the mark: nothing moves its cursor any more
+    if operation is None:
+        raise _refusal(operation_id)
+    turned = recovery.turn_back_cancelled(operation)
+    log.info("operation.cancelled", operation_id=str(operation_id), by=by, turned=turned)
+    operation.refresh_from_db()
+    return operation
+
+
+def _refusal(operation_id: UUID) -> NotFound | CannotCancel:
+    operation = Operation.objects.filter(id=operation_id).first()
+    if operation is None:
+        return NotFound(f"Operation {operation_id} could not be found.")
+    named = f"Operation {operation_id} ({operation.kind})"
+    if operation.finished_at is not None:
+        return CannotCancel(f"{named} has ended: it is {operation.state}. There is nothing to cancel.")
+    if operation.state == State.UNDOING:
+        return CannotCancel(f"{named} is being undone already. Wait for its end.")
+    return CannotCancel(f"{named} cannot be cancelled: it always goes on to its end.")

@@ -1,0 +1,142 @@
+"""What becomes of an operation that does not go on: its failed step is judged, what was begun is undone in reverse."""
+
+import traceback
+from typing import Any
+
+import structlog
+from django.db import DatabaseError, transaction
+
+from computecloud.config import CONFIG
+from workers import footprints, ledger, retry, route
+from workers.ledger import Attempt, Lease
+from workers.models import ACTIVE, Operation, State, StepRun
+from workers.outcome import Outcome, Overtaken
+from workers.probes import reach
+from workers.process import PROCESS
+from workers.workflow import CONTROL, Again, Context, Step, Workflow
+
+log = structlog.get_logger()
+
+
+def failed(flow: Workflow, step: Step, lease: Lease, ctx: Context, error: Exception) -> Outcome:
+    """Note the failed attempt and go by its verdict: again, or back."""
+    words = retry.in_words(error)
+    log.warning("step.failed", step=step.name, attempt=ctx.attempt, undo=lease.state, exc_info=error)
+    judged = retry.verdict(error, attempt=ctx.attempt, attempts=step.attempts)
+    note = {
+        "outcome": StepRun.Outcome.ERROR.value,
+        "error": words,
+        "traceback": "".join(traceback.format_exception(error))[-4_000:],
+    }
+    if isinstance(judged, retry.GiveUp) and flow.keeps_trying:
+        judged = retry.Retry(retry.backoff_s(ctx.attempt))
+    try:
+        with transaction.atomic():
+            write_run(step, lease, ctx, **note)
+            if isinstance(judged, retry.Retry):
+                if not ledger.pause(lease, after_s=judged.after_s, counts=True):
+                    raise Overtaken
+                return Outcome.STOP
+            if lease.state == State.UNDOING:
+                ctx.leftovers, ctx.error = True, f"{ctx.error}; undo of {step.name}: {words}"
+                write_undone(flow, ctx)
+                _end(lease, ctx)
+                return Outcome.ENDED
+            back = route.previous_cursor(flow, ctx.params, ctx.host, lease.cursor)
+            if not ledger.turn_back(lease, to=back, error=words, undo_s=flow.undo_s(ctx.params)):
+                raise Overtaken
+            return Outcome.PUBLISH
+    except Overtaken:
+        return give_way(flow, lease, ctx, note)
+
+
+def undo(flow: Workflow, step: Step, lease: Lease, ctx: Context) -> Outcome:
+    """Take one step back."""
+    reach(flow.kind, f"undo-{step.name}", "taken")
+    footprints.removing(ctx, step)
+    if step.undo is not None:
+        step.undo(ctx)
+    reach(flow.kind, f"undo-{step.name}", "done")
+    number = route.previous_cursor(flow, ctx.params, ctx.host, lease.cursor - 1)
+    with transaction.atomic():
+        footprints.gone(ctx, step)
+        write_run(step, lease, ctx)
+        if not ledger.advance(lease, ctx, to=number, token_next=None, lease_s=CONFIG.lease_s):
+            raise Overtaken
+    reach(flow.kind, f"undo-{step.name}", "committed")
+    return Outcome.NEXT
+
+
+def finish(flow: Workflow, lease: Lease, ctx: Context) -> Outcome:
+    """Write what the workflow says of an operation that is undone, and end it or begin it anew."""
+    try:
+        with transaction.atomic():
+            again = _asked_again(flow, ctx)
+            if again is not None:
+                if not ledger.begin_anew(lease, again.results, undo_s=flow.undo_s(ctx.params)):
+                    raise Overtaken
+                return Outcome.PUBLISH
+            write_undone(flow, ctx)
+            _end(lease, ctx)
+    except Overtaken:
+        return give_way(flow, lease, ctx)
+    return Outcome.ENDED
+
+
+def give_way(flow: Workflow, lease: Lease, ctx: Context, note: dict[str, Any] | None = None) -> Outcome:
+    """Turn back an operation that was cancelled; free what one that was overtaken still holds.
+
+    note: what the attempt came to, where that is not the cancelling itself.
+    """
+    log.info("step.overtaken", cursor=lease.cursor)
+    with transaction.atomic():
+        by, host = Operation.objects.values_list("cancelled_by", "host").get(id=lease.operation_id)
+        back = route.previous_cursor(flow, ctx.params, host, lease.cursor)
+        words = cancelled_in_words(by)
+        if by and ledger.turn_back(lease, to=back, error=words, undo_s=flow.undo_s(ctx.params)):
+            run = note or {"outcome": StepRun.Outcome.ERROR.value, "error": words}
+            write_run(flow.steps[lease.cursor], lease, ctx, **run)
+            return Outcome.PUBLISH
+        ledger.give_back(lease.token)
+        if not Operation.objects.filter(id=lease.operation_id, state__in=ACTIVE).exists():
+            ledger.release_subjects(lease.operation_id)
+    return Outcome.OVERTAKEN
+
+
+def write_undone(flow: Workflow, ctx: Context) -> None:
+    """Have the workflow write what it leaves; one that cannot may not keep its operation from ending."""
+    try:
+        with transaction.atomic():
+            flow.undone(ctx)
+    except DatabaseError:
+        raise
+    except Exception as error:
+        log.exception("operation.undone_failed", operation_id=str(ctx.operation_id), kind=ctx.kind)
+        ctx.leftovers, ctx.error = True, f"{ctx.error}; its end: {retry.in_words(error)}"
+
+
+def _asked_again(flow: Workflow, ctx: Context) -> Again | None:
+    if flow.again is None or ctx.cancelled_by or ctx.leftovers:
+        return None
+    return flow.again(ctx)
+
+
+def cancelled_in_words(by: str) -> str:
+    """Return the reason that a cancelled operation shows."""
+    return f"cancelled by {by}"
+
+
+def write_run(step: Step, lease: Lease, ctx: Context, **outcome: str) -> None:
+    """Write the row of an attempt that ends now."""
+    host = "" if step.on == CONTROL else ctx.host or ""
+    undone = lease.state == State.UNDOING
+    ledger.note_run(ctx, Attempt(step=step.name, undo=undone, host=host, worker=PROCESS.name, **outcome))
+
+
+def _end(lease: Lease, ctx: Context) -> None:
+    """End an operation that was turned back: cancelled where that was wished and nothing is left, else failed."""
+    wished = ctx.cancelled_by and not ctx.leftovers
+    state = State.CANCELLED if wished else State.FAILED
+    if not ledger.end(lease, ctx, state=state, error=ctx.error):
+        raise Overtaken
+    ledger.release_subjects(ctx.operation_id)
