@@ -67,6 +67,12 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     heartbeat_interval_s: Annotated[float, _about("how often a host's worker raises its counter")] = 2.0
     host_dead_after_s: Annotated[float, _about("silence after which a host counts as dead")] = 60.0
     admitted_per_project: Annotated[int, _about("operations of one tenant in the queues at once")] = 32
+    archive_after_days: Annotated[
+        float, _about("an operation that ended longer ago moves from the ledger to the archive")
+    ] = 7.0
+    archive_kept_days: Annotated[
+        float, _about("an archived operation that ended longer ago is removed; 0: never")
+    ] = 0.0
     place_attempts: Annotated[int, _about("nodes tried for one boot")] = 3
     shutdown_timeout_s: Annotated[
         float, _about("a guest gets this long to shut down before it is switched off")

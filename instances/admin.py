@@ -67,10 +67,14 @@ class InstanceAdmin(ReadOnlyAdmin):
     def history(self, instance: Instance) -> str:
         """Return links to the operations on this server, and to why it is where it is."""
         operations = reverse("admin:workers_operation_changelist")
+        archived = reverse("admin:workers_archivedoperation_changelist")
         decisions = reverse("admin:scheduling_decision_changelist")
         return format_html(
-            '<a href="{}?subject_id={}">operations</a> · <a href="{}?consumer_id={}">decisions</a>',
+            '<a href="{}?subject_id={}">operations</a> · <a href="{}?subject_id={}">archived operations</a> · '
+            '<a href="{}?consumer_id={}">decisions</a>',
             operations,
+            instance.id,
+            archived,
             instance.id,
             decisions,
             instance.id,

@@ -3,9 +3,12 @@
 from typing import Any
 
 from django.contrib import admin
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponseRedirect
+from django.urls import reverse
+from django.utils.html import format_html_join
 
-from workers.models import Footprint, Host, Mend, Operation, StepRun, Subject
+from workers import history
+from workers.models import ArchivedOperation, Footprint, Host, Mend, Operation, StepRun, Subject
 
 
 class ReadOnlyRows:
@@ -88,8 +91,44 @@ class OperationAdmin(ReadOnlyAdmin):
     ]
     list_filter = ["state", "kind", "host"]
     search_fields = ["subject_id", "request_id", "project_id"]
-    date_hierarchy = "created_at"
+    show_full_result_count = False  # there may be a million
     inlines = [StepRunInline]
+
+    def _get_obj_does_not_exist_redirect(
+        self, request: HttpRequest, opts: Any, object_id: str
+    ) -> HttpResponseRedirect:
+        """Lead on to the archive, where an operation is that ended long ago."""
+        if ArchivedOperation.objects.filter(pk=object_id).exists():
+            return HttpResponseRedirect(reverse("admin:workers_archivedoperation_change", args=[object_id]))
+        return super()._get_obj_does_not_exist_redirect(request, opts, object_id)  # type: ignore[misc,no-any-return]
+
+
+@admin.register(ArchivedOperation)
+class ArchivedOperationAdmin(ReadOnlyAdmin):
+    """What ended long ago, with what was tried."""
+
+    list_display = ["created_at", "kind", "subject_id", "state", "host", "project_id", "error"]
+    list_filter = ["state", "kind", "host"]
+    search_fields = ["subject_id", "request_id", "project_id"]
+    show_full_result_count = False
+    exclude = ["runs"]
+    readonly_fields = ["steps"]
+
+    @admin.display(description="steps")
+    def steps(self, operation: ArchivedOperation) -> str:
+        """Return the attempts at the steps, a line each."""
+        lines = (
+            (
+                run.started_at.isoformat(sep=" ", timespec="milliseconds"),
+                f"undo {run.step}" if run.undo else run.step,
+                run.attempt,
+                run.outcome,
+                run.host,
+                run.error,
+            )
+            for run in history.runs(operation)
+        )
+        return format_html_join("", "{} {}, attempt {}: {} {} {}<br>", lines)
 
 
 @admin.register(Footprint)

@@ -143,6 +143,57 @@ class Operation(models.Model):
                 condition=Q(admitted=False, state=State.PENDING.value),
             ),
             models.Index(fields=["request_id"], name="operation_request"),
+            models.Index(
+                fields=["lease_token"], name="operation_leased", condition=Q(lease_token__isnull=False)
+            ),
+            # What has ended has indexes of its own: one on all of a tenant's SQLite would take for admission too.
+            models.Index(
+                fields=["finished_at"], name="operation_ended", condition=Q(finished_at__isnull=False)
+            ),
+            models.Index(
+                fields=["project_id", "-created_at"],
+                name="operation_ended_of_tenant",
+                condition=Q(finished_at__isnull=False),
+            ),
+            models.Index(
+                fields=["-created_at"], name="operation_ended_newest", condition=Q(finished_at__isnull=False)
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.subject_type} {self.subject_id}"
+
+
+class ArchivedOperation(models.Model):
+    """An operation that ended long ago, with the runs of its steps; workers.archive moves it here."""
+
+    id = models.UUIDField(primary_key=True, editable=False)
+    kind = models.CharField(max_length=64)
+    state = models.CharField(max_length=16, choices=State)
+    subject_type = models.CharField(max_length=32)
+    subject_id = models.UUIDField()
+    project_id = models.CharField(max_length=64, blank=True)
+    user_id = models.CharField(max_length=64, blank=True)
+    request_id = models.CharField(max_length=64, blank=True)
+    params = models.JSONField(default=dict)
+    results = models.JSONField(default=dict)
+    host = models.CharField(max_length=255, null=True)
+    round = models.IntegerField(default=1)
+    cancelled_by = models.CharField(max_length=255, blank=True)
+    error = models.TextField(blank=True)
+    created_at = models.DateTimeField()
+    updated_at = models.DateTimeField()
+    finished_at = models.DateTimeField()
+    runs = models.JSONField(default=list, help_text="the attempts at its steps, in order")
+
+    class Meta:
+        ordering = ["-created_at"]
+        indexes = [
+            models.Index(fields=["subject_id", "-created_at"], name="archived_subject"),
+            models.Index(fields=["request_id"], name="archived_request"),
+            models.Index(fields=["project_id", "-created_at"], name="archived_by_project"),
+            models.Index(fields=["-created_at"], name="archived_newest"),
+            models.Index(fields=["finished_at"], name="archived_finished"),
         ]
 
     def __str__(self) -> str:

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from django.db.models import Q, QuerySet
+from django.db.models import Q
 from django.http import HttpResponseBase
 from rest_framework.request import Request
 
@@ -15,7 +15,9 @@ from instances.api.base import ComputeView
 from instances.api.queries import ActionsQuery
 from instances.api.server_view import host_id
 from instances.models import Instance
-from workers.models import Operation, State, StepRun
+from workers import history
+from workers.history import Past, Run
+from workers.models import State, StepRun
 
 _RULE = "os_compute_api:os-instance-actions:"
 _RESULTS = {
@@ -38,7 +40,7 @@ class ActionViews(ComputeView):
             return selectors.instance_or_deleted(server_id, self.caller)
         return selectors.instance(server_id, self.caller)
 
-    def superset(self, operation: Operation) -> dict[str, Any]:
+    def superset(self, operation: Past) -> dict[str, Any]:
         """Return all that any version shows of an action but its events."""
         return {
             "action": operation.kind,
@@ -52,8 +54,8 @@ class ActionViews(ComputeView):
         }
 
 
-def _operations(instance: Instance) -> QuerySet[Operation]:
-    return Operation.objects.filter(subject_id=instance.id).order_by("-created_at", "-id")
+def _operations(instance: Instance) -> Q:
+    return Q(subject_id=instance.id)
 
 
 class InstanceActionsView(ActionViews):
@@ -64,8 +66,8 @@ class InstanceActionsView(ActionViews):
         self.enforce(_RULE + "list")
         query = self.query(ActionsQuery)
         page = self.page(query)
-        found = _wanted(_operations(self.instance(server_id)), query, page)
-        operations = list(found[: page.limit])
+        wanted = _wanted(_operations(self.instance(server_id)), query, page)
+        operations = history.newest(wanted, limit=page.limit)
         project = self.edition.projection("action", "brief")
         body: dict[str, Any] = {"instanceActions": [project(self.superset(one)) for one in operations]}
         after = self.next_links(page, [one.request_id for one in operations])
@@ -74,16 +76,16 @@ class InstanceActionsView(ActionViews):
         return self.answer(body)
 
 
-def _wanted(found: QuerySet[Operation], query: Mapping[str, Any], page: Page) -> QuerySet[Operation]:
+def _wanted(found: Q, query: Mapping[str, Any], page: Page) -> Q:
     if since := query.get("changes_since"):
-        found = found.filter(updated_at__gte=since)
+        found &= Q(updated_at__gte=since)
     if before := query.get("changes_before"):
-        found = found.filter(updated_at__lte=before)
+        found &= Q(updated_at__lte=before)
     if page.marker is not None:
-        at = found.filter(request_id=page.marker).first()
+        at = history.find(found & Q(request_id=page.marker))
         if at is None:
             raise InvalidInput(f"marker [{page.marker}] not found")
-        found = found.filter(Q(created_at__lt=at.created_at) | Q(created_at=at.created_at, id__lt=at.id))
+        found &= history.after(at)
     return found
 
 
@@ -95,7 +97,7 @@ class InstanceActionView(ActionViews):
         self.no_query()
         self.enforce(_RULE + "show")
         instance = self.instance(server_id)
-        operation = _operations(instance).filter(request_id=request_id).first()
+        operation = history.find(_operations(instance) & Q(request_id=request_id))
         if operation is None:
             raise NotFound(f"Action for request_id {request_id} on instance {instance.id} not found")
         flags = frozenset(
@@ -105,11 +107,11 @@ class InstanceActionView(ActionViews):
         )
         project = self.edition.projection("event", "show", flags)
         superset = self.superset(operation)
-        superset["events"] = [project(_event(run, instance)) for run in operation.runs.order_by("id")]
+        superset["events"] = [project(_event(run, instance)) for run in history.runs(operation)]
         return self.answer({"instanceAction": self.project("action", "show", superset, flags)})
 
 
-def _event(run: StepRun, instance: Instance) -> dict[str, Any]:
+def _event(run: Run, instance: Instance) -> dict[str, Any]:
     return {
         "event": f"undo_{run.step}" if run.undo else run.step,
         "start_time": _moment(run.started_at),

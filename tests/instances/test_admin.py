@@ -31,8 +31,10 @@ def test_a_server_leads_to_its_operations(operator, server):
     instance = server()
     page = operator.get(reverse("admin:instances_instance_change", args=[instance.id])).content.decode()
     path = f"{reverse('admin:workers_operation_changelist')}?subject_id={instance.id}"
+    archived = f"{reverse('admin:workers_archivedoperation_changelist')}?subject_id={instance.id}"
     assert path in page
-    assert operator.get(path).status_code == 200
+    assert archived in page
+    assert operator.get(path).status_code == operator.get(archived).status_code == 200
 
 
 def test_a_server_is_not_written_by_hand(operator, server):

@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from tests.instances.conftest import refused
+from workers import archive
 from workers.models import Operation, State, StepRun
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
@@ -101,3 +102,32 @@ def test_an_unknown_request_is_not_found(alice, done):
 def test_showing_an_action_costs_the_same_for_any_number_of_events(alice, done, django_assert_num_queries):
     with django_assert_num_queries(3):
         alice.get(f"/servers/{done.id}/os-instance-actions/req-1")
+
+
+def archive_some(instance, kinds):
+    """Have these actions of the server ended long ago, and archived; the others stay in the ledger."""
+    ids = list(Operation.objects.filter(subject_id=instance.id, kind__in=kinds).values_list("id", flat=True))
+    Operation.objects.filter(id__in=ids).update(finished_at=NOON, state=State.FAILED)
+    assert archive.move(ids) == len(kinds)
+
+
+@pytest.mark.parametrize("kinds", [["create"], ["create", "stop"], ["stop"]])
+def test_archived_actions_are_listed_and_shown_as_before(alice, admin, done, kinds):
+    path = f"/servers/{done.id}/os-instance-actions"
+    Operation.objects.filter(kind__in=kinds).update(finished_at=NOON, state=State.FAILED)
+    pages = ["", "?limit=1", "?limit=1&marker=req-2", "?limit=2&marker=req-1"]
+    before = [alice.get(path + page).json() for page in pages]
+    shown = [admin.get(f"{path}/req-{number}").json() for number in range(3)]
+    archive_some(done, kinds)
+    assert [alice.get(path + page).json() for page in pages] == before
+    assert [admin.get(f"{path}/req-{number}").json() for number in range(3)] == shown
+    assert len(shown[1]["instanceAction"]["events"]) == 2
+
+
+def test_listing_actions_costs_the_same_however_many_are_archived(alice, done, django_assert_num_queries):
+    path = f"/servers/{done.id}/os-instance-actions"
+    with django_assert_num_queries(3):
+        alice.get(path)
+    archive_some(done, ["create", "stop"])
+    with django_assert_num_queries(3):
+        assert len(alice.get(path).json()["instanceActions"]) == 3
