@@ -2,7 +2,8 @@
 
 A test in the same process installs a handler. A real process holds where COMPUTECLOUD_GATE_DIR has a file of the
 point's name: `<kind>.<step>.<point>` in a worker, `<kind>.accepted` in a web process between commit and dispatch. It
-writes `<that name>.reached` with its pid and goes on when the file is gone.
+writes `<that name>.reached` with its pid and goes on when the file is gone. A file with words in it does not hold: it
+is gone at once, and the step fails for good with these words.
 """
 
 import os
@@ -12,6 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from computecloud.config import CONFIG
+from workers.retry import StepFailed
 
 POINTS = ("taken", "done", "committed")
 Handler = Callable[[str], None]
@@ -32,7 +34,11 @@ def reach(*words: str) -> None:
 def _hold(gate: Path) -> None:
     if not gate.exists():
         return
+    words = gate.read_text()
     gate.with_name(gate.name + ".reached").write_text(str(os.getpid()))
+    if words:
+        gate.unlink()
+        raise StepFailed(words)
     while gate.exists():
         time.sleep(0.01)
 

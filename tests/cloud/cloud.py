@@ -58,6 +58,7 @@ class Cloud:
     port: int
     host: str
     settings: dict[str, str] = field(default_factory=dict)
+    stack: str = "sqlite+redis"  # what tests call its database and broker
 
     @property
     def gates(self) -> Gates:

@@ -21,6 +21,17 @@ class Gates:
         (self.folder / f"{gate}.reached").unlink(missing_ok=True)
         (self.folder / gate).touch()
 
+    def fail(self, gate: str, words: str) -> None:
+        """Have the step that comes to this point next fail for good with these words, once."""
+        (self.folder / f"{gate}.reached").unlink(missing_ok=True)
+        half = self.folder / f".{gate}.half"
+        half.write_text(words)
+        half.replace(self.folder / gate)
+
+    def was_reached(self, gate: str) -> bool:
+        """Tell whether a process has come to the gate since it was closed."""
+        return (self.folder / f"{gate}.reached").exists()
+
     def open(self, gate: str) -> None:
         """Let go whoever is held, and hold nobody any more."""
         (self.folder / gate).unlink(missing_ok=True)

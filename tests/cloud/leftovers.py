@@ -1,4 +1,4 @@
-"""What a cloud has on this machine, seen from outside: by the machine's own tools and SQLite, without the project.
+"""What a cloud has on this machine, seen from outside: by the machine's own tools, without the project.
 
     leftovers.py STATE_DIR                 prints a snapshot as JSON
     leftovers.py STATE_DIR BEFORE.json     prints what differs from that snapshot; exit code 1 where something does
@@ -9,6 +9,7 @@ keeps its state in STATE_DIR. Parts of it that are not there (no libvirtd, no da
 
 import json
 import os
+import shlex
 import shutil
 import sqlite3
 import subprocess
@@ -20,6 +21,7 @@ from pathlib import Path
 
 TIMEOUT_S = 30
 LIBVIRT = "qemu:///system"
+DATABASE = "COMPUTECLOUD_DATABASE_URL="
 COUNTED = {
     "allocations": "SELECT count(*) FROM scheduling_allocation",
     "inventories' used": "SELECT coalesce(sum(used), 0) FROM scheduling_inventory",
@@ -153,10 +155,21 @@ def _queues(state: Path) -> dict[str, int]:
 
 
 def _rows(state: Path) -> dict[str, int]:
+    if url := _postgresql(state):
+        together = " UNION ALL ".join(f"SELECT '{n}', ({sql})" for n, sql in enumerate(COUNTED.values()))
+        rows = dict(line.split("|") for line in _lines("psql", "-XAtq", "-d", url, "-c", together))
+        return {name: int(rows[str(n)]) for n, name in enumerate(COUNTED) if rows}
     file = state / "computecloud.sqlite3"
     if not file.exists():
         return {}
     return {name: int(_query(file, question)[0][0]) for name, question in COUNTED.items()}
+
+
+def _postgresql(state: Path) -> str:
+    """Return the address of the cloud's database as its settings give it; empty where that is SQLite."""
+    settings = state / "settings.env"
+    words = shlex.split(settings.read_text(), comments=True) if settings.exists() else []
+    return next((word.removeprefix(DATABASE) for word in words if word.startswith(DATABASE)), "")
 
 
 def _query(file: Path, question: str) -> list[tuple[object, ...]]:

@@ -1,15 +1,16 @@
 """Servers of a cloud under test: booted and deleted through the API, and what each of them holds, seen from outside."""
 
-import sqlite3
 import subprocess
 import time
 from contextlib import suppress
 from dataclasses import dataclass
 from itertools import count
+from pathlib import Path
 from typing import Any
 
 from computecloud.cli.client import Client, Refused
 from computecloud.cli.failures import Failure
+from tests.cloud import database
 from tests.cloud.cloud import Cloud, until
 
 ACTIVE_S = 30.0  # a server is to be ACTIVE within this time of its worker's return
@@ -101,7 +102,7 @@ def holdings(server: Server) -> dict[str, int]:
         "charges": "SELECT count(*) FROM quotas_charge WHERE consumer_id = ?",
         "nodes": "SELECT count(DISTINCT node_id) FROM scheduling_allocation WHERE consumer_id = ?",
     }
-    held = {name: _count(state / "computecloud.sqlite3", sql, plain) for name, sql in questions.items()}
+    held = {name: int(database.ask(state, sql, plain)[0][0]) for name, sql in questions.items()}
     if server.cloud.driver == "fake":
         fakes = list((state / "hosts").glob("*/fake/guests.sqlite3"))
         guests, folders = "uuid = ? AND defined AND power = 1", "uuid = ? AND folder"
@@ -118,9 +119,5 @@ def holdings(server: Server) -> dict[str, int]:
     return {"guests": domains.count(server.id), "disk folders": len(folders_there), **held}
 
 
-def _count(file: Any, sql: str, *values: str) -> int:
-    connection = sqlite3.connect(f"file:{file}?mode=ro", uri=True, timeout=30)
-    try:
-        return int(connection.execute(sql, values).fetchone()[0])
-    finally:
-        connection.close()
+def _count(file: Path, sql: str, uuid: str) -> int:
+    return int(database.ask_file(file, sql, uuid)[0][0])
