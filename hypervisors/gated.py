@@ -1,19 +1,22 @@
 """Gates for tests: hold a worker just before or just after the effect of a driver call, so that it can be killed there.
 
 A gate is a file `<call>.enter` or `<call>.leave` in the gate folder. Who comes to a gate that is there writes its pid
-to `<gate>.reached` and waits until the gate is removed; `leave` is reached by calls that succeeded.
+to `<gate>.reached` and waits until the gate is removed; `leave` is reached by calls that succeeded. A gate that holds
+the word FAIL or FAIL_FOR_NOW fails the first call that comes, and is `<gate>.struck` from then on.
 """
 
 import functools
 import os
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, cast
 
-from hypervisors.driver import Driver
+from hypervisors.driver import CallFailed, Driver
 
 POLL_S = 0.01
+FAIL, FAIL_FOR_NOW = "fail", "fail for now"
 CALLS = frozenset(
     name for name, member in vars(Driver).items() if callable(member) and not name.startswith("_")
 )
@@ -49,6 +52,10 @@ class _Gated:
 def _pass(gate: Path) -> None:
     if not gate.exists():
         return
+    with suppress(FileNotFoundError):  # another call was first
+        if (words := gate.read_text()) in (FAIL, FAIL_FOR_NOW):
+            gate.replace(gate.with_name(f"{gate.name}.struck"))
+            raise CallFailed(f"made to fail at {gate.name}", retryable=words == FAIL_FOR_NOW)
     reached = gate.with_name(f"{gate.name}.reached")
     half = gate.with_name(f".{gate.name}.{os.getpid()}")
     half.write_text(str(os.getpid()))

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from hypervisors import registry
-from hypervisors.driver import Driver, GuestNotFound, GuestSpec
+from hypervisors.driver import CallFailed, Driver, GuestNotFound, GuestSpec
+from hypervisors.gated import FAIL, FAIL_FOR_NOW
 from hypervisors.registry import Options
 from tests.hypervisors.conftest import HOST, make_spec, until
 
@@ -56,6 +57,21 @@ def test_a_call_that_fails_does_not_come_to_its_second_gate(
     (gates / "power_on.leave").touch()
     with pytest.raises(GuestNotFound):
         driver.power_on(HOST, spec.uuid, 1)
+
+
+@pytest.mark.parametrize(("gate", "effect"), [("start.enter", False), ("start.leave", True)])
+@pytest.mark.parametrize("words", [FAIL, FAIL_FOR_NOW])
+def test_a_gate_that_says_so_fails_the_first_call_that_comes_before_or_after_its_effect(
+    driver: Driver, gates: Path, spec: GuestSpec, gate: str, effect: bool, words: str
+) -> None:
+    (gates / gate).write_text(words)
+    with pytest.raises(CallFailed) as failed:
+        driver.start(HOST, spec)
+    assert failed.value.retryable is (words == FAIL_FOR_NOW)
+    assert (driver.guest(HOST, spec.uuid) is not None) is effect
+    assert [file.name for file in gates.iterdir()] == [f"{gate}.struck"]
+    driver.start(HOST, spec)
+    assert driver.guest(HOST, spec.uuid) is not None
 
 
 def test_what_is_no_call_of_the_contract_goes_straight_through(driver: Driver) -> None:
