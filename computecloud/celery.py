@@ -28,38 +28,35 @@ def _keep_connections(_self: DjangoWorkerFixup, **_: Any) -> None:
 DjangoWorkerFixup.close_database = _keep_connections
 broker.register()
 
-app = Celery("computecloud")
+BROKER_URL = CONFIG.broker_url or f"redis+socket://{CONFIG.state / 'run' / 'redis.sock'}"
+IS_WORKER = CONFIG.role in ("control", "host")
+
+app = Celery("computecloud", amqp=broker.AMQP)
+# Every setting of Celery, each with its reason; those of a broker's own connection are in computecloud.broker.
 app.conf.update(
-    broker_url=CONFIG.broker_url or f"redis+socket://{CONFIG.state / 'run' / 'redis.sock'}",
+    broker_url=BROKER_URL,
+    broker_transport_options=broker.options(BROKER_URL, waits=IS_WORKER),
+    broker_connection_retry_on_startup=True,  # a worker that starts before its broker waits for it
+    broker_connection_max_retries=None,  # and one that lost it tries for ever
+    broker_connection_timeout=2,
+    broker_heartbeat=10,  # of a worker's connection to RabbitMQ: one that is half open is found within 20 s
     task_default_queue="control",
-    task_ignore_result=True,  # results are rows of the ledger
+    task_ignore_result=True,  # results are rows of the ledger; no result backend
     task_store_errors_even_if_ignored=False,
-    task_acks_late=True,
+    task_acks_late=True,  # a worker that dies gives its message back; running it twice is safe, for it takes a lease
     task_reject_on_worker_lost=True,
     task_serializer="json",
-    accept_content=["json"],
-    worker_prefetch_multiplier=1,
-    worker_send_task_events=False,
+    accept_content=["json"],  # ids only; what comes in pickled is refused unread
+    # A publish never holds up a request: what was not published is dispatched by the sweeper. On RabbitMQ it is tried
+    # once more, at once: a connection that broke while it lay idle is noticed only by using it.
+    task_publish_retry=broker.is_rabbitmq(BROKER_URL),
+    task_publish_retry_policy={"max_retries": 1, "interval_start": 0},
+    worker_prefetch_multiplier=1,  # a message that waits in a busy worker's memory waits longer than in the queue
+    worker_send_task_events=False,  # nobody listens, and with many hosts they cost the square of their number
     worker_enable_remote_control=False,
-    worker_hijack_root_logger=False,
-    broker_connection_retry_on_startup=True,
-    broker_connection_max_retries=None,
-    broker_connection_timeout=2,
-    # A publish never holds up a request: what was not published is dispatched by the sweeper.
-    task_publish_retry=False,
-    broker_transport_options={
-        # A worker may wait; a request may not: what it does not get rid of at once the sweeper publishes.
-        "socket_timeout": 5 if CONFIG.role in ("control", "host") else 1,
-        "socket_connect_timeout": 1,
-        "max_retries": 0,  # of a publisher's connecting; a worker's own connection is tried for ever
-        "socket_keepalive": True,
-        "health_check_interval": 10,
-        # A message that its worker has not acknowledged is kept in the worker's memory, not in Redis too: that costs
-        # a fifth of a worker's CPU and would bring it back after an hour; the sweeper rings again after seconds.
-        "ack_emulation": False,
-        "priority_steps": [0],
-        "queue_order_strategy": "round_robin",
-    },
+    worker_cancel_long_running_tasks_on_connection_loss=False,  # a step goes on: it holds its lease, not its message
+    worker_detect_quorum_queues=False,  # computecloud.broker.rabbitmq knows them
+    worker_hijack_root_logger=False,  # computecloud.logging writes the logs
     beat_max_loop_interval=5,
     beat_schedule_filename=str(CONFIG.state / "run" / "beat-schedule"),
 )
@@ -82,5 +79,5 @@ app.conf.beat_schedule = {
 }
 if CONFIG.role != "beat":
     app.autodiscover_tasks(["workers"])
-if CONFIG.role in ("control", "host"):
+if IS_WORKER:
     app.conf.include = ["workers.tasks", "workers.celery_hooks"]

@@ -35,7 +35,9 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     region: Annotated[str, _about("name of the region in the catalog")] = "RegionOne"
     database_url: Annotated[str, _about("postgresql://…; empty: SQLite in state_dir")] = ""
     database_pool_max: Annotated[int, _about("PostgreSQL connections a process")] = 8
-    broker_url: Annotated[str, _about("redis://… or amqp://…; empty: the Redis in state_dir")] = ""
+    broker_url: Annotated[
+        str, _about("redis://… or amqp://…, with s over TLS; empty: the Redis in state_dir")
+    ] = ""
     log_level: Annotated[
         Literal["debug", "info", "warning", "error"], _about("least severe level that is logged")
     ] = "info"

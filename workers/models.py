@@ -55,6 +55,11 @@ class Host(models.Model):
         """Return the name of the queue that the host's worker reads."""
         return f"host.{self.name}"
 
+    @property
+    def queues(self) -> tuple[str, ...]:
+        """Return every queue that the host's worker reads."""
+        return (self.queue,)
+
 
 class Subject(models.Model):
     """A thing that operations lock; whoever holds a lower epoch may no longer act on it."""

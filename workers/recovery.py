@@ -8,16 +8,13 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
-from typing import Any
 from uuid import UUID
 
 import structlog
-from celery import current_app
 from django.db import transaction
 from django.db.models import Q, QuerySet
-from kombu.exceptions import OperationalError as BrokerError
 
-from workers import admission, dispatch, ledger, retry, route, sql, undoing, workflow
+from workers import admission, dispatch, ledger, queues, retry, route, sql, undoing, workflow
 from workers.models import ACTIVE, IS_ACTIVE, Inquiry, Operation, State, StepRun, Subject, utc_now
 from workers.workflow import CONTROL, Context
 
@@ -246,23 +243,10 @@ def _ring(operation: Operation, now: float, depths: dict[str, int]) -> None:
     queue = links[0].queue
     quiet_s = now - operation.dispatched_at
     if queue not in depths:
-        depths[queue] = _depth(queue)
+        depths[queue] = queues.depth(queue)
     if depths[queue] > 0 and quiet_s < RING_ANYWAY_S:
         return
     if quiet_s < min(RING_AFTER_S * 2**operation.rings, RING_ANYWAY_S) and not operation.run_after:
         return
     if ledger.ring(operation.id, operation.dispatched_at):
         dispatch.publish(operation)
-
-
-def _depth(queue: str) -> int:
-    """Return how many messages wait in a queue; 0 where the broker does not say."""
-    with current_app.connection_for_write() as broker:
-        refusals: tuple[type[BaseException], ...] = (*broker.connection_errors, *broker.channel_errors)
-        try:
-            channel: Any = broker.default_channel
-            return int(channel.queue_declare(queue, passive=True).message_count)
-        except (BrokerError, OSError):
-            return 0
-        except refusals:
-            return 0

@@ -24,6 +24,9 @@ def run(role: str, *, threads: int) -> int:
     """Do what `celery worker` does, without loading its command line (8 MiB) and Django's checks (18 MiB)."""
     os.environ["CELERY_SKIP_CHECKS"] = "true"
     warnings.filterwarnings("ignore", message="You're running the worker with superuser")
+    warnings.filterwarnings(
+        "ignore", message="\nIn Celery 5.1"
+    )  # that a lost connection ends no step: it must not
     from computecloud.celery import app
     from computecloud.config import CONFIG
 

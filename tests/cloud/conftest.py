@@ -1,4 +1,4 @@
-"""Two clouds that the tests of this folder share: one with real guests, one with two fake hosts.
+"""The clouds that the tests of this folder share: one with real guests, and fake ones on Redis and on RabbitMQ.
 
 CLOUD_KEEP names a folder that their logs are copied to before they are purged.
 """
@@ -17,6 +17,7 @@ import pytest
 from computecloud.config import ROOT
 from tests.cloud import leftovers, timings
 from tests.cloud.cloud import Cloud
+from tests.cloud.rabbitmq import RabbitMQ, running
 
 PACKAGES = Path(os.environ.get("COMPUTECLOUD_DEMO_CACHE", ROOT / "var" / "cache" / "demo-packages"))
 
@@ -42,11 +43,25 @@ def fake_cloud() -> Iterator[Cloud]:
     yield from _running(cloud, "--hosts", "2")
 
 
+@pytest.fixture(scope="package")
+def rabbitmq() -> Iterator[RabbitMQ]:
+    """Return a RabbitMQ of the tests' own."""
+    with running() as broker:
+        yield broker
+
+
+@pytest.fixture(scope="package")
+def rabbitmq_cloud(rabbitmq: RabbitMQ) -> Iterator[Cloud]:
+    """Return a cloud with two fake hosts on RabbitMQ."""
+    cloud = Cloud(_folder("amqp"), "fake", _free_port(), "fake-1", {"BROKER_URL": rabbitmq.url})
+    yield from _running(cloud, "--hosts", "2")
+
+
 @pytest.fixture(autouse=True)
 def gates_are_open_again(request: pytest.FixtureRequest) -> Iterator[None]:
     """Let nobody be held by the gate of a test that failed."""
     yield
-    for name in ("real_cloud", "fake_cloud"):
+    for name in ("real_cloud", "fake_cloud", "rabbitmq_cloud"):
         if name in request.fixturenames:
             request.getfixturevalue(name).gates.open_all()
 
@@ -63,7 +78,7 @@ def _running(cloud: Cloud, *words: str) -> Iterator[Cloud]:
         yield cloud
     finally:
         if keep := os.environ.get("CLOUD_KEEP"):
-            shutil.copytree(cloud.state / "log", Path(keep) / cloud.driver, dirs_exist_ok=True)
+            shutil.copytree(cloud.state / "log", Path(keep) / cloud.state.name, dirs_exist_ok=True)
         cloud.purge()
         cloud.state.parent.rmdir()
 

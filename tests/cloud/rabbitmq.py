@@ -66,7 +66,7 @@ class RabbitMQ:
             self._epmd = self._spawn(command)
         self._server = self._spawn([str(SBIN / "rabbitmq-server")])
         deadline = time.monotonic() + START_S
-        while not self._answers():
+        while not self.answers():
             assert self._server.poll() is None, f"RabbitMQ ended: {self._said()}"
             assert time.monotonic() < deadline, f"RabbitMQ does not answer: {self._said()}"
             time.sleep(0.1)
@@ -91,6 +91,14 @@ class RabbitMQ:
         """Have it go on."""
         os.kill(self.pid, signal.SIGCONT)
 
+    def mend(self) -> None:
+        """Have it run as usual again, whatever was done to it."""
+        if self._server is None or self._server.poll() is not None:
+            self.start()
+        else:
+            self.resume()
+        self.free_memory()
+
     def wipe(self) -> None:
         """Kill it and start it again with nothing: no queue, no message."""
         self.kill()
@@ -114,13 +122,10 @@ class RabbitMQ:
         assert done.returncode == 0, f"{' '.join(words)}: {done.stdout}{done.stderr}"
         return done.stdout.strip()
 
-    def queues(self) -> dict[str, int]:
-        """Return every queue with the messages that are in it, taken by a worker or not."""
-        rows = (
-            line.split("\t")
-            for line in self.control("list_queues", "--no-table-headers", "name", "messages").splitlines()
-        )
-        return {name: int(count) for name, count in rows}
+    def waiting(self, queue: str) -> int:
+        """Return how many messages in a queue no worker has taken; the tools' own figures are seconds old."""
+        with self.connection() as broker:
+            return int(broker.channel().queue_declare(queue, passive=True).message_count)
 
     def fill_memory(self) -> None:
         """Have it raise its memory alarm: it takes no more from whoever publishes."""
@@ -199,7 +204,8 @@ class RabbitMQ:
                 start_new_session=True,
             )
 
-    def _answers(self) -> bool:
+    def answers(self) -> bool:
+        """Tell whether it takes connections."""
         with suppress(OSError, amqp.AMQPError):
             with self.connection():
                 return True
