@@ -14,10 +14,16 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from uuid import uuid4
 
 import amqp
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from cryptography.x509.oid import NameOID
 
 SBIN = Path("/usr/lib/rabbitmq/bin")  # the scripts themselves: those in /usr/sbin change to the user rabbitmq
 START_S, STOP_S = 60.0, 30.0
@@ -37,6 +43,7 @@ class RabbitMQ:
 
     folder: Path
     port: int = field(default_factory=free_port)
+    tls_port: int = 0
     _epmd_port: int = field(default_factory=free_port)
     _distribution_port: int = field(default_factory=free_port)
     _node: str = field(default_factory=lambda: f"test-{uuid4().hex[:12]}@localhost")
@@ -58,8 +65,9 @@ class RabbitMQ:
         for name in ("mnesia", "log"):
             (self.folder / name).mkdir(parents=True, exist_ok=True)
         (self.folder / "enabled_plugins").write_text("[].\n")
+        settings = self._tls_settings() if self.tls_port else ""
         (self.folder / "rabbitmq.conf").write_text(
-            "loopback_users = none\nvm_memory_high_watermark.relative = 0.4\n"
+            settings + "loopback_users = none\nvm_memory_high_watermark.relative = 0.4\n"
         )
         if self._epmd is None or self._epmd.poll() is not None:
             command = ["epmd", "-port", str(self._epmd_port), "-address", "127.0.0.1"]
@@ -192,6 +200,33 @@ class RabbitMQ:
             "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS": "+S 1:1 +sbwt none +sbwtdcpu none +sbwtdio none",
         }
 
+    @property
+    def certificate(self) -> Path:
+        """Return the certificate that it shows to who connects over TLS; it is its own authority."""
+        return self.folder / "certificate.pem"
+
+    def _tls_settings(self) -> str:
+        key, name = (
+            ec.generate_private_key(ec.SECP256R1()),
+            x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "test")]),
+        )
+        now = datetime.now(UTC)
+        made = (
+            x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
+            .not_valid_before(now - timedelta(days=1))
+            .not_valid_after(now + timedelta(days=1))
+            .add_extension(x509.SubjectAlternativeName([x509.DNSName("localhost")]), critical=False)
+            .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+            .sign(key, hashes.SHA256())
+        )
+        self.certificate.write_bytes(made.public_bytes(Encoding.PEM))
+        secret = self.folder / "key.pem"
+        secret.write_bytes(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
+        return (
+            f"listeners.ssl.1 = 127.0.0.1:{self.tls_port}\nssl_options.certfile = {self.certificate}\n"
+            f"ssl_options.keyfile = {secret}\n"
+        )
+
     def _spawn(self, command: list[str]) -> "subprocess.Popen[bytes]":
         with self.log.open("ab") as log:
             return subprocess.Popen(
@@ -225,10 +260,10 @@ def installed() -> bool:
 
 
 @contextmanager
-def running() -> Iterator[RabbitMQ]:
+def running(*, tls_port: int = 0) -> Iterator[RabbitMQ]:
     """Return a RabbitMQ that runs for as long as the block does."""
     assert installed(), "run bin/test, which installs rabbitmq-server"
-    broker = RabbitMQ(Path(tempfile.mkdtemp(prefix="computecloud-rabbitmq-")))
+    broker = RabbitMQ(Path(tempfile.mkdtemp(prefix="computecloud-rabbitmq-")), tls_port=tls_port)
     try:
         broker.start()
         yield broker
