@@ -75,6 +75,9 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     archive_kept_days: Annotated[
         float, _about("an archived operation that ended longer ago is removed; 0: never")
     ] = 0.0
+    idempotency_keys_kept_h: Annotated[
+        float, _about("a POST with the Idempotency-Key of one that is older is done anew")
+    ] = 24.0
     place_attempts: Annotated[int, _about("nodes tried for one boot")] = 3
     shutdown_timeout_s: Annotated[
         float, _about("a guest gets this long to shut down before it is switched off")

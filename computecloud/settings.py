@@ -49,6 +49,7 @@ INSTALLED_APPS = [
 
 MIDDLEWARE = [
     "computecloud.wire.middleware.RequestIdMiddleware",
+    "computecloud.idempotency.IdempotencyMiddleware",
     "computecloud.wire.middleware.OnlyForPages",  # sessions, CSRF, messages: for /admin and the browsable API alone
 ]
 

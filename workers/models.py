@@ -288,6 +288,36 @@ class Secret(models.Model):
         return f"secret of {self.operation_id}"
 
 
+class IdempotencyKey(models.Model):
+    """A caller's name for one POST, so that a second one with it is answered and not done again."""
+
+    user_id = models.CharField(max_length=64)
+    project_id = models.CharField(max_length=64, blank=True)
+    key = models.CharField(max_length=255)
+    fingerprint = models.CharField(max_length=64, help_text="of method, path, version and body")
+    request_id = models.CharField(max_length=64, help_text="of the request that does the work")
+    holder = models.CharField(
+        max_length=32, help_text="that request's token: without it nothing is committed"
+    )
+    taken_at = models.FloatField(help_text="when the holder began; seconds since 1970")
+    begun = models.BooleanField(default=False, help_text="written with the first of what the request writes")
+    status = models.IntegerField(null=True, help_text="of the answer; none while there is no answer")
+    headers = models.JSONField(default=dict)
+    body = models.TextField(blank=True)
+    withheld = models.CharField(
+        max_length=255, blank=True, help_text="what was made, where it holds a secret"
+    )
+    created_at = models.DateTimeField(default=utc_now, db_index=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["user_id", "project_id", "key"], name="idempotency_key_once")
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.request_id} of {self.user_id}"
+
+
 class Inquiry(models.Model):
     """A question to a host's worker that the web process waits for, such as the end of a guest's console log."""
 

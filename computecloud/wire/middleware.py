@@ -48,8 +48,8 @@ class RequestIdMiddleware:
             structlog.contextvars.bind_contextvars(global_request_id=global_id)
         try:
             response = self.get_response(request)
-            response["x-openstack-request-id"] = request_id
-            response["x-compute-request-id"] = request_id
+            response.setdefault("x-openstack-request-id", request_id)  # an answer given again has the first's
+            response.setdefault("x-compute-request-id", request_id)
             if isinstance(response, HttpResponse):
                 response["Content-Length"] = str(len(response.content))
             _log(request, response, began)
