@@ -96,7 +96,7 @@ def _program(program: Program, log: object) -> str:
         autostart=str(program.at_once).lower(),
         autorestart="true",
         startsecs=1,
-        startretries=20,
+        startretries=1_000_000,  # for ever, after pauses that grow: who gives up needs a person at night
         stopwaitsecs=program.stop_s,
         redirect_stderr="true",
         stdout_logfile=log,

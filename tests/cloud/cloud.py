@@ -182,11 +182,14 @@ class Cloud:
         return target
 
     def await_back(self, name: str, killed: int) -> None:
-        """Wait until the supervisor has started the process again."""
+        """Wait until the process was started again, and has run for the second that its supervisor calls a start.
+
+        A process killed before that is started after a pause that grows by a second each time.
+        """
 
         def back() -> bool:
             process = self.process(name)
-            return process.pid not in (0, killed)
+            return process.runs and process.pid != killed
 
         until(back, PROCESS_S, f"{name} to be started again")
 

@@ -79,7 +79,7 @@ def killing(cloud: Cloud, chance: random.Random) -> threading.Thread | None:
 
     def kill() -> None:
         time.sleep(after_s)
-        until(lambda: cloud.process(worker).pid, LATE_S, f"{worker} to run")
+        until(lambda: cloud.process(worker).runs, LATE_S, f"{worker} to run")
         cloud.kill(worker)
 
     thread = threading.Thread(target=kill)
