@@ -6,13 +6,17 @@ from uuid import UUID
 import structlog
 
 import networking.invariants
-from hypervisors.driver import DriverError, PowerState
+import networking.services
+from hypervisors.driver import PowerState
 from instances import transitions
 from instances.checks import LAST_EPOCH
 from instances.models import Instance
+from networking.wiring.commands import WiringFailed
 from workers import footprints, recovery
 from workers.driver import driver
-from workers.models import Footprint, Host, Mend, Subject
+from workers.host import NotClean
+from workers.models import Footprint, Mend, Subject
+from workers.process import PROCESS
 
 log = structlog.get_logger()
 
@@ -22,7 +26,7 @@ CONSOLE_MAX_BYTES = 100 * 1024
 def follow_power(*, node: str, uuid: UUID, power_state: PowerState) -> None:
     """Note a power change that the hypervisor told of, and wake an operation that waits for it."""
     log.info("guest.power", node=node, instance_id=str(uuid), power_state=power_state.name)
-    if not transitions.observe(uuid, power_state.value):
+    if not transitions.observe(uuid, power_state.value, node=node):
         recovery.wake(uuid)
 
 
@@ -32,29 +36,52 @@ def console(params: dict[str, Any]) -> str:
     return driver().console_output(node, uuid, CONSOLE_MAX_BYTES).decode("utf-8", "replace")
 
 
-def clean_up(host: Host) -> None:
-    """Remove what servers that are gone have left on this host while it could not be reached.
+def clean_up(host: str) -> None:
+    """Remove what this host keeps of servers that are gone or live elsewhere by now.
 
-    Called before the host reads its queue, so nothing else is at work here.
+    Called before the host reads its queue, and when it was given up on and is back; no guest is placed here meanwhile.
+    Of a server that lives elsewhere only this host's copy goes: its ports, its claim and its other disks are not ours.
+    Raises NotClean where a step still runs on one of them, DriverError.
     """
-    left = Footprint.objects.filter(host=host.name).exclude(subject_id__in=Subject.objects.values("id"))
-    gone = set(left.values_list("subject_id", flat=True))
-    try:
-        for subject_id in gone:
+    stale = _stale_here(host)
+    for subject_id, epoch in stale.items():
+        if not PROCESS.lock(subject_id):
+            raise NotClean(f"a step still runs on server {subject_id}, which is not here any more")
+        try:
             for node in driver().nodes():
-                driver().destroy(node.name, subject_id, LAST_EPOCH)
-                driver().remove_disks(node.name, subject_id, LAST_EPOCH)
-        if gone:
-            for violation in networking.invariants.left_on_host():
-                if violation.fix is not None:
-                    violation.fix()
-    except DriverError as error:
-        log.warning("cleanup.failed", host=host.name, error=error.message)
-        return
-    for subject_id in gone:
-        footprints.forget(subject_id, host=host.name)
-        what = f"removed from {host.name} what a deleted server left"
-        Mend.objects.create(audit="cleanup", subject=str(subject_id), what=what)
+                driver().destroy(node.name, subject_id, epoch)
+                driver().remove_disks(node.name, subject_id, epoch)
+        finally:
+            PROCESS.unlock(subject_id)
+        if epoch == LAST_EPOCH:  # a step that was cut off may have made them again
+            networking.services.unbind(subject_id)
+    if stale:
+        _remove_wiring()
+    for subject_id, epoch in stale.items():
+        footprints.forget(subject_id, host=host)
+        whose = "a deleted server" if epoch == LAST_EPOCH else "a server that lives elsewhere"
+        Mend.objects.create(
+            audit="cleanup", subject=str(subject_id), what=f"removed from {host} what {whose} left"
+        )
+
+
+def _stale_here(host: str) -> dict[UUID, int]:
+    """Return the servers that have footprints on a host and do not live there, with the epoch to act by."""
+    others = Subject.objects.exclude(type="instance").values("id")
+    living = Instance.objects.filter(host=host, deleted=False).values("id")
+    left = Footprint.objects.filter(host=host).exclude(subject_id__in=others).exclude(subject_id__in=living)
+    ids = set(left.values_list("subject_id", flat=True))
+    known = dict(Subject.objects.filter(id__in=ids).values_list("id", "epoch"))
+    return {subject_id: known.get(subject_id, LAST_EPOCH) for subject_id in ids}
+
+
+def _remove_wiring() -> None:
+    try:
+        for violation in networking.invariants.left_on_host():
+            if violation.fix is not None:
+                violation.fix()
+    except WiringFailed as error:
+        raise NotClean(error.message) from error
 
 
 def audit_power(host: str) -> None:
@@ -69,6 +96,10 @@ def audit_power(host: str) -> None:
         for guest in driver().guests(node):
             instance = known.get(guest.uuid)
             differs = instance is not None and instance.power_state != guest.power_state.value
-            if instance is not None and differs and transitions.observe(guest.uuid, guest.power_state.value):
+            if (
+                instance is not None
+                and differs
+                and transitions.observe(guest.uuid, guest.power_state.value, node=node)
+            ):
                 what = f"power state {instance.power_state} was {guest.power_state.value} at the hypervisor"
                 Mend.objects.create(audit="power", subject=str(guest.uuid), what=what)

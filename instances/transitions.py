@@ -154,13 +154,13 @@ def note(instance_id: UUID, **facts: Any) -> None:
         raise _missing(instance_id)
 
 
-def observe(instance_id: UUID, power_state: int) -> bool:
+def observe(instance_id: UUID, power_state: int, *, node: str) -> bool:
     """Note a power state seen at the hypervisor and what follows from it; changes nothing while an action runs.
 
-    Returns whether the row was changed.
+    node: where it was seen; a stale copy on another node says nothing of the server. Returns whether the row changed.
     """
     seen, now = PowerState(power_state), timezone.now()
-    idle = Instance.objects.filter(id=instance_id, task_state__isnull=True, deleted=False)
+    idle = Instance.objects.filter(id=instance_id, node=node, task_state__isnull=True, deleted=False)
     for vm_state, known in idle.values_list("vm_state", "power_state"):
         then = OBSERVED.get((VmState(vm_state), seen))
         if then is not None:

@@ -12,8 +12,7 @@ class WorkersConfig(AppConfig):
     def ready(self) -> None:
         """Make the tasks known to the Celery app."""
         from computecloud import celery  # noqa: F401 — current_app must be ours
-        from workers import archive, checks, events, idempotency, recovery, tasks  # noqa: F401
+        from workers import archive, checks, idempotency, recovery, tasks  # noqa: F401
 
-        events.on("host.dead", recovery.let_go_of_host)
         recovery.register_periodic("workers.archive", archive.run)
         recovery.register_periodic("workers.idempotency_keys", idempotency.forget_old)

@@ -21,7 +21,7 @@ def plan(ctx: Context, step: Step) -> None:
                 operation_id=ctx.operation_id,
                 step=step.name,
                 kind=trace.kind,
-                host="" if step.on == CONTROL else ctx.host or "",
+                host=_host(ctx, step),
                 name=trace.name,
             )
             for trace in step.leaves(ctx)
@@ -33,7 +33,7 @@ def plan(ctx: Context, step: Step) -> None:
 def made(ctx: Context, step: Step) -> None:
     """Note that the step's things are there."""
     if step.leaves is not None:
-        ledger.note_made(ctx, step.name)
+        ledger.note_made(ctx, step.name, _host(ctx, step))
 
 
 def removing(ctx: Context, step: Step) -> None:
@@ -57,4 +57,10 @@ def forget(subject_id: UUID, *, host: str, kinds: Iterable[str] | None = None) -
 
 
 def _of_step(ctx: Context, step: Step) -> QuerySet[Footprint]:
-    return Footprint.objects.filter(subject_id=ctx.subject_id, operation_id=ctx.operation_id, step=step.name)
+    """Return what the step has left where the operation runs now; what a host keeps that was given up on stays."""
+    rows = Footprint.objects.filter(subject_id=ctx.subject_id, operation_id=ctx.operation_id, step=step.name)
+    return rows.filter(host=_host(ctx, step))
+
+
+def _host(ctx: Context, step: Step) -> str:
+    return "" if step.on == CONTROL else ctx.host or ""

@@ -29,6 +29,10 @@ class HostTaken(Exception):
     """Another process on this machine works for this host."""
 
 
+class NotClean(Exception):
+    """Something that may not be here any more could not be removed yet."""
+
+
 class HostWorker:
     """The host side of a worker process: start() before it reads its queue, ready() once it does, stop() at the end."""
 
@@ -42,6 +46,7 @@ class HostWorker:
         self._lock = self._take_lock()
         host = self._register()
         PROCESS.name, PROCESS.host = host.worker, self.name
+        self._come_back()
         events.emit("host.taken", host=host)
         threading.Thread(target=self._beat, name="heartbeat", daemon=True).start()
         threading.Thread(target=self._keep_leases, name="leases", daemon=True).start()
@@ -76,7 +81,7 @@ class HostWorker:
         with transaction.atomic():
             Host.objects.get_or_create(name=self.name, defaults={"id": uuid5(NAMESPACE_DNS, self.name)})
             Host.objects.filter(name=self.name).update(
-                epoch=F("epoch") + 1, counter=F("counter") + 1, alive=True, heartbeat_at=utc_now()
+                epoch=F("epoch") + 1, counter=F("counter") + 1, heartbeat_at=utc_now()
             )
             host = Host.objects.get(name=self.name)
             host.worker = f"{self.name}:{host.epoch}:{os.getpid()}"
@@ -84,7 +89,20 @@ class HostWorker:
         return host
 
     def _beat(self) -> None:
-        self._every(CONFIG.heartbeat_interval_s, lambda: liveness.beat(self.name))
+        self._every(CONFIG.heartbeat_interval_s, self._beat_once)
+
+    def _beat_once(self) -> None:
+        if liveness.beat(self.name):
+            self._come_back()
+
+    def _come_back(self) -> None:
+        """Clean up what now lives elsewhere or is gone, and only then count as alive; tried again at each beat."""
+        try:
+            events.emit("host.returns", host=self.name)
+        except (NotClean, DriverError) as error:
+            log.warning("host.not_clean", host=self.name, error=str(error))
+            return
+        liveness.revive(self.name)
 
     def _keep_leases(self) -> None:
         self._every(min(CONFIG.lease_s / 3, 2.0), _keep_leases)

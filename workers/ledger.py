@@ -10,6 +10,7 @@ from typing import Any
 from uuid import UUID
 
 from workers import sql
+from workers.outcome import Overtaken
 from workers.workflow import Context
 
 DO, UNDO = "do", "undo"
@@ -79,6 +80,7 @@ VALUES (%(id)s, %(step)s, %(undo)s, %(attempt)s, %(worker)s, %(host)s, %(started
 
 _MADE = """
 UPDATE workers_footprint SET state = 'made' WHERE subject_id = %(subject)s AND operation_id = %(id)s AND step = %(step)s
+    AND host = %(host)s
 """
 
 
@@ -162,9 +164,9 @@ def note_run(ctx: Context, attempt: Attempt) -> None:
     sql.execute(_NOTE_RUN, values)
 
 
-def note_made(ctx: Context, step: str) -> None:
-    """Write that the step's footprints stand for things that are there."""
-    sql.execute(_MADE, {"subject": ctx.subject_id, "id": ctx.operation_id, "step": step})
+def note_made(ctx: Context, step: str, host: str) -> None:
+    """Write that the step's footprints on this host stand for things that are there."""
+    sql.execute(_MADE, {"subject": ctx.subject_id, "id": ctx.operation_id, "step": step, "host": host})
 
 
 def advance(lease: Lease, ctx: Context, *, to: int, token_next: str | None, lease_s: float) -> bool:
@@ -248,6 +250,18 @@ def pause(lease: Lease, *, after_s: float, counts: bool, reason: str = "") -> bo
         **_moment(now),
     }
     return bool(sql.execute(_PAUSE, values))
+
+
+def hold(ctx: Context) -> None:
+    """Make sure, in a transaction, that the step still has its lease, and that nobody takes it before the commit.
+
+    For a step that changes rows before its end which another may have changed since. Raises Overtaken.
+    """
+    statement = (
+        "UPDATE workers_operation SET lease_token = lease_token WHERE id = %(id)s AND lease_token = %(token)s"
+    )
+    if not sql.execute(statement, {"id": ctx.operation_id, "token": ctx.token}):
+        raise Overtaken
 
 
 def give_back(token: str) -> bool:

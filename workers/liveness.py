@@ -2,17 +2,17 @@
 
 The observer compares counters on its own monotonic clock, so no two machines' clocks are ever compared. An echo
 through the host's queue tells "alive but not consuming". If more than a third of the hosts fall silent together,
-nobody is declared dead: the fault is ours.
+nobody is declared dead: the fault is ours. A host that was given up on says itself when it is alive again: it has
+something to clean up first.
 """
 
 import time
 from dataclasses import dataclass
 
 import structlog
-from django.db.models import F
 
 from computecloud.config import CONFIG
-from workers import events
+from workers import events, sql
 from workers.models import Host, utc_now
 
 log = structlog.get_logger()
@@ -28,6 +28,10 @@ class Sight:
     since_s: float
 
 
+_BEAT = """
+UPDATE workers_host SET counter = counter + 1, heartbeat_at = %(at)s WHERE name = %(host)s
+RETURNING alive, forced_down
+"""
 _sights: dict[str, Sight] = {}
 
 
@@ -36,14 +40,23 @@ def is_up(host: str) -> bool:
     return Host.objects.filter(name=host, alive=True, forced_down=False).exists()
 
 
-def beat(host: str) -> None:
-    """Raise a host's counter; called by its own process only."""
-    Host.objects.filter(name=host).update(counter=F("counter") + 1, heartbeat_at=utc_now())
+def beat(host: str) -> bool:
+    """Raise a host's counter; called by its own process only. Returns whether the host was given up on meanwhile."""
+    given_up = False
+    for alive, forced_down in sql.fetch(_BEAT, {"host": host, "at": utc_now()}):
+        given_up = not alive and not forced_down
+    return given_up
+
+
+def revive(host: str) -> None:
+    """Have the host count as alive; called by its own process, when it has cleaned up."""
+    Host.objects.filter(name=host, forced_down=False).update(alive=True)
 
 
 def observe(*, now_s: float | None = None) -> list[Host]:
     """Compare every counter with what was seen before, and write who lives; returns the hosts to echo."""
     now_s = time.monotonic() if now_s is None else now_s
+    Host.objects.filter(forced_down=True).update(alive=False)
     hosts = list(Host.objects.filter(forced_down=False))
     silent = [host for host in hosts if _silent_s(host, now_s) > CONFIG.host_dead_after_s]
     dying = [host for host in silent if host.alive]
@@ -54,9 +67,6 @@ def observe(*, now_s: float | None = None) -> list[Host]:
         Host.objects.filter(id=host.id, counter=host.counter).update(alive=False)
         log.warning("host.dead", host=host.name)
         events.emit("host.dead", host=host.name)
-    for host in hosts:
-        if not host.alive and _sights[host.name].since_s == now_s and host.counter:
-            Host.objects.filter(id=host.id).update(alive=True)
     alive = [host for host in hosts if host not in silent]
     for host in alive:
         host.echo_sent += 1

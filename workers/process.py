@@ -52,10 +52,17 @@ class Process:
         with self._guard:
             self._batons[lease.operation_id, lease.cursor] = Baton(lease, ctx, time.monotonic())
 
+    def serves(self, host: str | None) -> bool:
+        """Tell whether a host's steps are this process's: a late message may come by a host that was given up."""
+        return not self.host or host == self.host
+
     def pick_up(self, operation_id: UUID, cursor: int) -> Baton | None:
-        """Return the baton that waits for this link, once."""
+        """Return the baton that waits for this link, once; a late one is left to be dropped, for its lease may be."""
         with self._guard:
-            return self._batons.pop((operation_id, cursor), None)
+            baton = self._batons.get((operation_id, cursor))
+            if baton is None or time.monotonic() - baton.since_s > BATON_S:
+                return None
+            return self._batons.pop((operation_id, cursor))
 
     def drop_lost_batons(self) -> None:
         """Give back the leases whose messages did not come round, so that the sweeper publishes them again."""

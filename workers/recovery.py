@@ -4,19 +4,31 @@ The broker may lose anything; the ledger says what stands still, and this publis
 """
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from uuid import UUID
 
 import structlog
-from django.db import transaction
+from django.db import DatabaseError, transaction
 from django.db.models import Q, QuerySet
 
-from workers import admission, dispatch, ledger, queues, retry, route, sql, undoing, workflow
+from workers import (
+    admission,
+    dispatch,
+    ledger,
+    lost_hosts,
+    queues,
+    retry,
+    route,
+    sql,
+    undoing,
+    waiting,
+    workflow,
+)
 from workers.models import ACTIVE, IS_ACTIVE, Inquiry, Operation, State, StepRun, Subject, utc_now
-from workers.workflow import CONTROL, Context
+from workers.workflow import CONTROL
 
 log = structlog.get_logger()
 
@@ -29,23 +41,36 @@ GOES_FORWARD = Q(state__in=(State.PENDING, State.RUNNING))
 def sweep() -> None:
     """Free expired leases, turn back what is past its deadline, publish what was never taken, admit who waits."""
     now = time.time()
-    for operation in _active().filter(lease_token__isnull=False, lease_until__lt=now)[:BATCH]:
-        free(operation, f"the lease of {operation.lease_worker} ran out")
-    for operation in _active().filter(lease_token=None, admitted=True, deadline__lt=now)[:BATCH]:
-        past_deadline(operation)
-    for operation in _active().filter(GOES_FORWARD, lease_token=None).exclude(cancelled_by="")[:BATCH]:
-        turn_back_cancelled(operation)
+    expired = _active().filter(lease_token__isnull=False, lease_until__lt=now)
+    _each(
+        expired[:BATCH], lambda operation: free(operation, f"the lease of {operation.lease_worker} ran out")
+    )
+    _each(_active().filter(lease_token=None, admitted=True, deadline__lt=now)[:BATCH], past_deadline)
+    marked = _active().filter(GOES_FORWARD, lease_token=None).exclude(cancelled_by="")
+    _each(marked[:BATCH], turn_back_cancelled)
+    _each(lost_hosts.left_waiting(_active())[:BATCH], lost_hosts.let_go)
     depths: dict[str, int] = {}
     due = _active().filter(
         lease_token=None, admitted=True, run_after__lte=now, dispatched_at__lt=now - RING_AFTER_S
     )
     woken = _active().filter(lease_token=None, admitted=True, run_after__gt=0, run_after__lte=now, rings=0)
     first = list(woken[:BATCH])
-    for operation in [*first, *due.exclude(id__in=[one.id for one in first])[:BATCH]]:
-        _ring(operation, now, depths)
+    others = due.exclude(id__in=[one.id for one in first])[:BATCH]
+    _each([*first, *others], lambda operation: _ring(operation, now, depths))
     while admission.admit_next():
         pass
     Inquiry.objects.filter(asked_at__lt=datetime.fromtimestamp(now - 120, UTC)).delete()
+
+
+def _each(operations: Iterable[Operation], act: Callable[[Operation], object]) -> None:
+    """Do the same to some operations; one that it fails for may not hold up the others."""
+    for operation in operations:
+        try:
+            act(operation)
+        except DatabaseError:
+            raise
+        except Exception:
+            log.exception("sweep.failed", operation_id=str(operation.id), kind=operation.kind)
 
 
 _WAITING = """
@@ -87,18 +112,6 @@ def take_over_control(prefix: str) -> int:
     for operation in lost:
         free(operation, f"worker {operation.lease_worker} died")
     return len(lost)
-
-
-def let_go_of_host(host: str) -> None:
-    """Have the deletes that wait for a dead host go on without it: its footprints are its clean-up list."""
-    for operation in _active().filter(host=host, lease_token=None):
-        flow = workflow.get(operation.kind)
-        if not flow.keeps_trying:
-            continue
-        cursor = route.next_cursor(flow, operation.params, None, operation.cursor)
-        idle = Operation.objects.filter(id=operation.id, lease_token=None, state__in=ACTIVE)
-        if idle.update(host=None, cursor=cursor, attempt=0, run_after=0, dispatched_at=time.time()):
-            dispatch.publish_id(operation.id)
 
 
 def free(operation: Operation, why: str) -> None:
@@ -148,6 +161,8 @@ def past_deadline(operation: Operation) -> None:
     back = operation.state == State.UNDOING
     allowed_s = flow.total_s(operation.params) if back else flow.forward_s(operation.params)
     error = f"not {'undone' if back else 'finished'} within {allowed_s:.0f} s"
+    if waits := waiting.of(operation):
+        error = f"{error}: {waits.reason}"
     if back or flow.keeps_trying:
         fail(operation, f"{operation.error}; {error}" if operation.error else error)
     else:
@@ -192,22 +207,8 @@ def turn_back(operation: Operation, error: str) -> bool:
 def fail(operation: Operation, error: str) -> None:
     """End an operation as failed; what it left stays in its footprints, for delete and audits to clean."""
     flow = workflow.get(operation.kind)
-    ctx = Context(
-        operation_id=operation.id,
-        kind=operation.kind,
-        subject_id=operation.subject_id,
-        epoch=0,
-        project_id=operation.project_id,
-        user_id=operation.user_id,
-        request_id=operation.request_id,
-        host=operation.host,
-        params=operation.params,
-        results=operation.results,
-        round=operation.round,
-        error=error,
-        cancelled_by=operation.cancelled_by,
-        leftovers=True,
-    )
+    ctx = undoing.context_of(operation, error)
+    ctx.leftovers = True
     with transaction.atomic():
         idle = Operation.objects.filter(id=operation.id, lease_token=None, state__in=ACTIVE)
         if not idle.update(state=State.FAILED, error=error, finished_at=utc_now()):

@@ -35,7 +35,7 @@ def run(operation_id: UUID, direction: str, cursor: int) -> Outcome:
         if taken is None:
             return Outcome.STOP
         ctx = taken
-    flow = workflow.get(ctx.kind)
+    flow, ctx.token = workflow.get(ctx.kind), lease.token
     with structlog.contextvars.bound_contextvars(
         request_id=ctx.request_id,
         operation_id=str(operation_id),
@@ -50,7 +50,7 @@ def run(operation_id: UUID, direction: str, cursor: int) -> Outcome:
 
 def _run_step(flow: Workflow, lease: Lease, ctx: Context, *, planned: bool) -> Outcome:
     step = flow.steps[lease.cursor]
-    if step.on == HOST and not PROCESS.lock(ctx.subject_id):
+    if step.on == HOST and not (PROCESS.serves(ctx.host) and PROCESS.lock(ctx.subject_id)):
         paused = ledger.pause(lease, after_s=0.5, counts=False)
         return Outcome.STOP if paused else undoing.give_way(flow, lease, ctx)
     pending = None

@@ -85,6 +85,13 @@ class Drive:
                 self._go_on(operation)
         raise Endless(f"{operation} is {operation.state} at step {operation.cursor} after {MOST_LINKS} links")
 
+    def step(self) -> None:
+        """Run the next segment of the operation, if it has not ended."""
+        with self._aimed():
+            operation = Operation.objects.get(id=self.operation_id)
+            if operation.state in ACTIVE:
+                self._go_on(operation)
+
     def _go_on(self, operation: Operation) -> None:
         _hurry(operation)
         links = dispatch.links_of(operation)

@@ -121,6 +121,25 @@ def _asked_again(flow: Workflow, ctx: Context) -> Again | None:
     return flow.again(ctx)
 
 
+def context_of(operation: Operation, error: str) -> Context:
+    """Return what a workflow is told of an operation that goes back by the hand of no worker."""
+    return Context(
+        operation_id=operation.id,
+        kind=operation.kind,
+        subject_id=operation.subject_id,
+        epoch=0,
+        project_id=operation.project_id,
+        user_id=operation.user_id,
+        request_id=operation.request_id,
+        host=operation.host,
+        params=operation.params,
+        results=operation.results,
+        round=operation.round,
+        error=error,
+        cancelled_by=operation.cancelled_by,
+    )
+
+
 def cancelled_in_words(by: str) -> str:
     """Return the reason that a cancelled operation shows."""
     return f"cancelled by {by}"

@@ -21,6 +21,15 @@ class Effect(enum.StrEnum):
     AT_LEAST_ONCE = "at_least_once"  # twice does no harm, for the reason that `why` gives
 
 
+class HostDies(enum.StrEnum):
+    """What becomes of an operation when its host is down; one that is being undone goes on without the host."""
+
+    WAIT = "wait"  # for the host, until its time is up
+    MOVE = "move"  # turned back without the host, which keeps its footprints, and begun anew elsewhere
+    UNDO = "undo"  # turned back without the host
+    LEAVE = "leave"  # goes on without the host's steps
+
+
 @dataclass(frozen=True, slots=True)
 class Trace:
     """A thing that a step is about to make, as its footprint will name it."""
@@ -49,6 +58,7 @@ class Context:
     cancelled_by: str = ""
     leftovers: bool = False  # told to `undone`: an undo failed for good, so things remain
     started_at: float = 0.0
+    token: str = ""  # of the lease that the step runs under
     scratch: Any = None  # from a step's do to its record, in memory alone
 
 
@@ -106,6 +116,7 @@ class Workflow:
     operation is failed or cancelled. again: asked before, unless it is cancelled or something is left; Again begins
     anew. deadline_s: every operation has ended by then, undone if it must be; of its parameters where it depends on a
     size. keeps_trying: never undone (a delete goes on). makes_subject: the subject begins with this operation.
+    host_dies: what becomes of it when its host is down; leave_host: written in the transaction that gives the host up.
     """
 
     kind: str
@@ -116,6 +127,8 @@ class Workflow:
     again: Callable[[Context], Again | None] | None = None
     keeps_trying: bool = False
     makes_subject: bool = False
+    host_dies: HostDies = HostDies.WAIT
+    leave_host: Callable[[Context], None] | None = None
 
     def __post_init__(self) -> None:
         for step in self.steps:
@@ -123,6 +136,10 @@ class Workflow:
                 raise ValueError(f"{self.kind}.{step.name}: a step has an undo, or says in no_undo why not")
             if step.effect is Effect.AT_LEAST_ONCE and not step.why:
                 raise ValueError(f"{self.kind}.{step.name}: at_least_once needs its reason in `why`")
+        if (self.host_dies is HostDies.LEAVE) != self.keeps_trying:
+            raise ValueError(f"{self.kind}: what keeps trying, and that alone, leaves a host that is down")
+        if (self.host_dies is HostDies.MOVE) != (self.again is not None):
+            raise ValueError(f"{self.kind}: what begins anew, and that alone, moves from a host that is down")
 
     def total_s(self, params: dict[str, Any]) -> float:
         """Return how long an operation with these parameters may take, its undo included."""

@@ -1,5 +1,6 @@
 """A boot: find a node, wire the ports, fetch the image, make the disks, start the guest."""
 
+from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -14,9 +15,10 @@ from networking.facts import PlannedNic
 from scheduling import claims, place
 from scheduling.models import DISK_GB, MEMORY_MB, VCPU
 from scheduling.request import PlaceRequest
+from workers import ledger
 from workers.driver import driver
 from workers.retry import StepFailed
-from workers.workflow import CONTROL, Again, Context, Step, Trace, Workflow, register
+from workers.workflow import CONTROL, Again, Context, HostDies, Step, Trace, Workflow, register
 
 
 def _has_nics(params: dict[str, Any]) -> bool:
@@ -55,7 +57,9 @@ def release_node(ctx: Context) -> None:
 def wire_ports(ctx: Context) -> dict[str, Any]:
     """Give the server its ports and connect them on this host."""
     planned = [PlannedNic(**nic) for nic in ctx.params["nics"]]
-    facts = networking.services.bind(ctx.subject_id, ctx.project_id, str(ctx.host), planned)
+    facts = networking.services.bind(
+        ctx.subject_id, ctx.project_id, str(ctx.host), planned, fence=partial(ledger.hold, ctx)
+    )
     wiring.connect(facts)
     return {"ports": [guests.port_to_json(port) for port in facts]}
 
@@ -132,6 +136,11 @@ def place_again(ctx: Context) -> Again | None:
     return Again({"excluded": excluded, "failure": ctx.error})
 
 
+def leave_host(ctx: Context) -> None:
+    """The host is given up on: its ports are let go, for the next one; the host cleans up what it has of them."""
+    networking.services.unbind(ctx.subject_id)
+
+
 def write_error(ctx: Context) -> None:
     """Leave ERROR with the reason."""
     where: dict[str, Any] = {} if ctx.leftovers else {"host": None, "node": None, "addresses": {}}
@@ -167,6 +176,8 @@ BOOT = register(
     Workflow(
         kind="create",
         makes_subject=True,
+        host_dies=HostDies.MOVE,
+        leave_host=leave_host,
         deadline_s=180,
         done=write_active,
         again=place_again,

@@ -9,7 +9,7 @@ from networking import wiring
 from scheduling import claims
 from workers import footprints, overtaking
 from workers.driver import driver
-from workers.workflow import CONTROL, Context, Step, Workflow, register
+from workers.workflow import CONTROL, Context, HostDies, Step, Workflow, register
 
 
 def clear_host(ctx: Context) -> None:
@@ -48,6 +48,7 @@ DELETE = register(
     Workflow(
         kind="delete",
         keeps_trying=True,
+        host_dies=HostDies.LEAVE,
         deadline_s=180,
         done=write_deleted,
         undone=write_failed,

@@ -9,7 +9,7 @@ from hypervisors.driver import GuestNotFound, PowerState
 from instances import transitions
 from networking import wiring
 from workers.driver import driver
-from workers.workflow import Context, Step, Wait, Workflow, register
+from workers.workflow import Context, HostDies, Step, Wait, Workflow, register
 
 LOOK_AGAIN_S = 1.0
 PRESS_AGAIN_S = 10.0  # a guest that was still booting has not heard the first press
@@ -120,6 +120,7 @@ _ASKED = "a guest that was asked to shut down is switched on again by the undo o
 START = register(
     Workflow(
         kind="start",
+        host_dies=HostDies.WAIT,
         deadline_s=60,
         done=write_started,
         undone=start_failed,
@@ -130,6 +131,7 @@ START = register(
 STOP = register(
     Workflow(
         kind="stop",
+        host_dies=HostDies.WAIT,
         deadline_s=CONFIG.shutdown_timeout_s + 60,
         done=write_stopped,
         undone=stop_failed,
@@ -143,6 +145,7 @@ STOP = register(
 REBOOT = register(
     Workflow(
         kind="reboot",
+        host_dies=HostDies.UNDO,  # a host that is back after minutes need not reboot its guest as well
         deadline_s=CONFIG.shutdown_timeout_s + 60,
         done=write_rebooted,
         undone=reboot_failed,

@@ -1,7 +1,7 @@
 """The ports of instances: checked when a server is asked for, bound to its host, and let go."""
 
 import ipaddress
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID, uuid5
@@ -48,17 +48,27 @@ def plan(requested: Requested, caller: Caller) -> list[PlannedNic]:
     return _checked([_read(item) for item in requested], caller)
 
 
-def bind(instance_id: UUID, project_id: str, host: str, plan: Sequence[PlannedNic]) -> list[PortFacts]:
+def bind(
+    instance_id: UUID,
+    project_id: str,
+    host: str,
+    plan: Sequence[PlannedNic],
+    *,
+    fence: Callable[[], None] = lambda: None,
+) -> list[PortFacts]:
     """Have the instance's planned ports on this host, whatever was there before; writes rows only.
 
-    A planned port that exists is taken; others are made, with ids that follow from the instance's. Raises PortInUse,
+    fence: called in the transaction that takes ports from another host; it raises where that is not ours to do. A
+    planned port that exists is taken; others are made, with ids that follow from the instance's. Raises PortInUse,
     PortNotFound, NetworkNotFound, IpAddressInUse, IpAddressGenerationFailure, and then has changed nothing.
     """
     holder = _Holder(instance_id, project_id, host)
     held = {port.id: port for port in selectors.ports_of_instance(instance_id)}
     if held and all(holder.port_id(i, nic) in held for i, nic in enumerate(plan)):
         if any(port.host != host for port in held.values()):
-            Port.objects.filter(instance_id=instance_id).update(host=host, status=PortStatus.BUILD)
+            with transaction.atomic():
+                fence()
+                Port.objects.filter(instance_id=instance_id).update(host=host, status=PortStatus.BUILD)
         return selectors.facts_of(instance_id)
     subnets = selectors.subnets_of(UUID(nic.network_id) for nic in plan)
 
@@ -69,6 +79,7 @@ def bind(instance_id: UUID, project_id: str, host: str, plan: Sequence[PlannedNi
             missing, key=lambda pair: pair[1].network_id
         )  # so that two binds can not wait in a ring
         if have:
+            fence()
             Port.objects.filter(instance_id=instance_id).update(host=host)
         return [holder.get(i, nic, subnets.get(UUID(nic.network_id), []), attempt) for i, nic in in_order]
 

@@ -76,9 +76,9 @@ class World:
         return Operation.objects.filter(subject_id=instance.id).order_by("-created_at")[0]
 
 
-def build() -> World:
+def build(host_name: str = CONFIG.host) -> World:
     die()
-    host, _ = Host.objects.update_or_create(name=CONFIG.host, defaults={"alive": True, "epoch": 1})
+    host, _ = Host.objects.update_or_create(name=host_name, defaults={"alive": True, "epoch": 1})
     report.report(host)
     quotas.unlimit(PROJECT)
     flavor = Flavor.objects.create(flavorid="1", name="m1.nano", ram=128, disk=1, vcpus=1)

@@ -150,7 +150,7 @@ def test_a_power_change_seen_at_the_hypervisor_is_noted_while_nothing_runs(
     server, states_before, seen, after
 ):
     vm_state, task_state, power_state = states_before
-    instance = server(vm_state, task_state, power_state=power_state)
-    assert transitions.observe(instance.id, seen) == (states_before != after)
+    instance = server(vm_state, task_state, power_state=power_state, node="n1")
+    assert transitions.observe(instance.id, seen, node=str(instance.node)) == (states_before != after)
     assert (*states(instance), instance.power_state) == after
-    assert not transitions.observe(instance.id, seen)
+    assert not transitions.observe(instance.id, seen, node=str(instance.node))

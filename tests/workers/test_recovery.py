@@ -7,10 +7,11 @@ from celery import current_app
 
 from computecloud.config import CONFIG
 from tests.workers import toy
-from workers import admission, events, liveness, recovery, runner
+from workers import admission, events, liveness, process, recovery, runner
 from workers.ledger import DO
 from workers.models import Host, Operation, StepRun
 from workers.outcome import Outcome
+from workers.process import PROCESS
 from workers.testing import Drive
 
 
@@ -103,11 +104,24 @@ def test_a_host_whose_counter_stands_still_is_dead_and_said_to_be(watched):
     assert not Host.objects.get(name="h0").alive
 
 
-def test_a_dead_host_whose_counter_moves_lives_again(watched):
+def test_a_host_that_was_given_up_on_hears_of_it_and_says_itself_when_it_is_alive_again(watched):
+    assert not liveness.beat("h0")
     liveness.observe(now_s=0)
-    Host.objects.filter(name="h0").update(alive=False, counter=5)
+    Host.objects.filter(name="h0").update(alive=False)
+    assert liveness.beat("h0")
     liveness.observe(now_s=1)
+    assert not Host.objects.get(name="h0").alive
+    liveness.revive("h0")
     assert Host.objects.get(name="h0").alive
+
+
+def test_a_host_that_an_operator_forced_down_does_not_come_back_by_itself(watched):
+    Host.objects.filter(name="h0").update(forced_down=True)
+    liveness.observe(now_s=0)
+    assert not Host.objects.get(name="h0").alive
+    assert not liveness.beat("h0")
+    liveness.revive("h0")
+    assert not Host.objects.get(name="h0").alive
 
 
 def test_when_more_than_a_third_fall_silent_together_nobody_is_dead(watched):
@@ -145,6 +159,36 @@ def test_deletes_go_on_without_a_dead_host(accepted):
             params={},
             host="toyhost",
         )
-    recovery.let_go_of_host("toyhost")
+    Host.objects.create(name="toyhost", alive=False)
+    recovery.sweep()
     assert Drive(removal.id).run().state == "succeeded"
     assert toy.ENDED == ["done", "gone"]
+
+
+def test_a_step_that_comes_by_the_queue_of_another_host_is_given_back(accepted, monkeypatch):
+    operation = accepted()
+    runner.run(operation.id, DO, 0)
+    monkeypatch.setattr(PROCESS, "host", "elsewhere")
+    assert runner.run(operation.id, DO, 1) is Outcome.STOP
+    assert toy.WORLD == {}
+    monkeypatch.setattr(PROCESS, "host", "toyhost")
+    Operation.objects.update(run_after=0)
+    assert runner.run(operation.id, DO, 1) is Outcome.NEXT
+
+
+def test_a_baton_that_waited_too_long_is_not_picked_up(accepted, monkeypatch):
+    operation = accepted()
+    runner.run(operation.id, DO, 0)
+    runner.run(operation.id, DO, 1)
+    monkeypatch.setattr(process, "BATON_S", -1.0)
+    assert runner.run(operation.id, DO, 3) is Outcome.STOP
+    PROCESS.drop_lost_batons()
+    assert Operation.objects.get().lease_token is None
+
+
+def test_one_operation_that_cannot_be_moved_on_does_not_hold_up_the_others(accepted):
+    broken, other = accepted(), accepted()
+    Operation.objects.filter(id=broken.id).update(kind="forgotten", deadline=1)
+    Operation.objects.filter(id=other.id).update(deadline=1)
+    recovery.sweep()
+    assert Operation.objects.get(id=other.id).state == "undoing"

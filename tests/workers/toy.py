@@ -6,7 +6,7 @@ from typing import Any
 
 from workers import workflow
 from workers.models import Subject
-from workers.workflow import CONTROL, Again, Context, Step, Trace, Wait, Workflow
+from workers.workflow import CONTROL, Again, Context, HostDies, Step, Trace, Wait, Workflow
 
 WORLD: dict[str, str] = {}  # what stands on the "host"
 EFFECTS: Counter[str] = Counter()  # how often something was really changed
@@ -66,6 +66,7 @@ TOY = workflow.register(
     Workflow(
         kind="toy",
         makes_subject=True,
+        host_dies=HostDies.MOVE,
         deadline_s=60,
         done=_done,
         again=_again,
@@ -109,6 +110,7 @@ REMOVE = workflow.register(
     Workflow(
         kind="toy_delete",
         keeps_trying=True,
+        host_dies=HostDies.LEAVE,
         deadline_s=60,
         done=_gone,
         undone=_undone,

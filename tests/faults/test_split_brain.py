@@ -1,0 +1,220 @@
+"""A host that is cut off, given up on, and back: it acts on nothing of an older epoch and cleans up before all else."""
+
+import itertools
+from collections.abc import Iterator
+
+import pytest
+
+from hypervisors import registry
+from instances import on_host
+from instances.models import Instance
+from networking.models import Port
+from scheduling.models import Allocation, Inventory
+from tests.faults import world as worlds
+from tests.faults.two_hosts import TwoHosts
+from tests.faults.world import World, counts
+from workers import liveness, probes, recovery, runner
+from workers.driver import driver
+from workers.host import NotClean
+from workers.ledger import DO
+from workers.models import Footprint, Host, Mend, Operation, Subject
+from workers.outcome import Outcome
+from workers.process import PROCESS
+from workers.route import Link
+from workers.testing import Drive
+
+STEPS = ("wire", "image", "disks", "start")
+
+
+@pytest.fixture
+def hosts(db: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[TwoHosts]:
+    two = TwoHosts("first", "second")
+    driver.cache_clear()
+    monkeypatch.setattr(registry, "load", lambda *_: two)
+    yield two
+    two.raze()
+    driver.cache_clear()
+
+
+@pytest.fixture
+def world(hosts: TwoHosts) -> World:
+    built = worlds.build("first")
+    hosts.report()
+    Host.objects.filter(name="second").update(enabled=False)  # so that the boot goes to the first
+    return built
+
+
+def cut_off(host: str) -> None:
+    """Lose a host: its leases run out, the observer gives it up, and the sweeper goes by the workflows' word."""
+    Operation.objects.filter(host=host).update(lease_until=1)
+    Host.objects.filter(name=host).update(alive=False)
+    Host.objects.exclude(name=host).update(enabled=True)
+    recovery.sweep()
+    recovery.sweep()
+
+
+def come_back(hosts: TwoHosts, host: str) -> None:
+    """Do what the worker's heartbeat does when it hears that its host was given up on."""
+    with hosts.working_at(host):
+        assert liveness.beat(host)
+        on_host.clean_up(host)
+        liveness.revive(host)
+
+
+def lives_on_the_second_alone(hosts: TwoHosts, instance: Instance) -> None:
+    instance.refresh_from_db()
+    assert (instance.vm_state, instance.host) == ("active", "second")
+    assert hosts.all_guests() == hosts.all_folders() == {"second": [instance.id]}
+    assert set(Port.objects.filter(instance_id=instance.id).values_list("host", flat=True)) == {"second"}
+    assert Allocation.objects.count() == 3
+    taken = Inventory.objects.exclude(used=0).values_list("node__host__name", flat=True)
+    assert set(taken) == {"second"}
+    assert set(Footprint.objects.values_list("host", flat=True)) == {"second"}
+    assert counts()["charges"] == counts()["ports"] == 1
+
+
+@pytest.mark.parametrize(("step", "point"), list(itertools.product(STEPS, ("taken", "done"))))
+def test_a_boot_whose_host_is_cut_off_in_a_step_runs_elsewhere_and_once(
+    world: World, hosts: TwoHosts, step: str, point: str
+):
+    instance, operation = world.boot()
+    moved = []
+
+    def lose_the_host(reached: str) -> None:
+        if reached == f"create.{step}.{point}" and not moved:
+            moved.append(hosts.at)
+            cut_off("first")
+            assert hosts.drive(operation.id).state == "succeeded"
+
+    with probes.installed(lose_the_host):
+        ended = hosts.drive(operation.id)
+    assert moved == ["first"]
+    assert (ended.state, ended.host, ended.round) == ("succeeded", "second", 2)
+    # The first host's worker has gone on with its step by now, and was told that it may write nothing.
+    kept = {"first": [instance.id]} if step == "start" else {}
+    assert hosts.all_guests() == {**kept, "second": [instance.id]}
+    left = set(Footprint.objects.filter(host="first").values_list("kind", flat=True))
+    assert left >= {"port"}
+    come_back(hosts, "first")
+    assert Mend.objects.filter(audit="cleanup", what__contains="lives elsewhere").count() == 1
+    lives_on_the_second_alone(hosts, instance)
+    assert Host.objects.get(name="first").alive
+
+
+@pytest.mark.parametrize(("step", "point"), list(itertools.product(STEPS, ("taken", "done"))))
+def test_a_server_that_is_deleted_while_its_host_is_cut_off_leaves_nothing(
+    world: World, hosts: TwoHosts, step: str, point: str
+):
+    instance, operation = world.boot()
+    removals = []
+
+    def lose_the_host_and_delete(reached: str) -> None:
+        if reached == f"create.{step}.{point}" and not removals:
+            cut_off("first")
+            removals.append(world.accept("delete", instance))
+            assert hosts.drive(removals[0].id).state == "succeeded"
+
+    with probes.installed(lose_the_host_and_delete):
+        hosts.drive(operation.id)
+    assert len(removals) == 1
+    come_back(hosts, "first")
+    left = counts()
+    assert {name: left[name] for name in left if left[name]} == {}
+    assert hosts.all_guests() == hosts.all_folders() == {}
+
+
+def test_an_old_message_at_the_host_that_is_back_does_nothing(world: World, hosts: TwoHosts):
+    instance, operation = world.boot()
+    for cursor in (0, 1):
+        with hosts.working_at("first"):
+            runner.run(operation.id, DO, cursor)
+    old = Link(DO, 3, "host.first")
+    cut_off("first")
+    ended = None
+    with hosts.working_at("second"):
+        for _ in range(3):
+            Drive(operation.id).step()
+            with hosts.working_at("first"):
+                assert runner.run(operation.id, old.direction, old.cursor) is Outcome.STOP
+    ended = hosts.drive(operation.id)
+    assert ended.state == "succeeded"
+    come_back(hosts, "first")
+    lives_on_the_second_alone(hosts, instance)
+
+
+def test_a_step_that_still_runs_is_waited_for_before_its_leftovers_go(world: World, hosts: TwoHosts):
+    instance, operation = world.boot()
+    hosts.drive(operation.id)
+    Footprint.objects.create(
+        subject_id=instance.id, operation_id=operation.id, step="disks", kind="disks", host="second", name="x"
+    )
+    with hosts.working_at("second"):
+        assert PROCESS.lock(instance.id)
+        with pytest.raises(NotClean, match="a step still runs"):
+            on_host.clean_up("second")
+        PROCESS.unlock(instance.id)
+        on_host.clean_up("second")
+    assert hosts.all_guests() == {"first": [instance.id]}
+
+
+def test_the_epoch_rises_so_that_the_copy_which_was_given_up_can_not_be_acted_for(
+    world: World, hosts: TwoHosts
+):
+    instance, operation = world.boot()
+    before = Subject.objects.get(id=instance.id).epoch
+    hosts.drive(operation.id)
+    removal = world.accept("stop", instance)
+    with hosts.working_at("first"):
+        runner.run(removal.id, DO, 0)
+    Operation.objects.update(lease_token=None)
+    Operation.objects.filter(id=removal.id).update(deadline=1)
+    cut_off("first")
+    assert Subject.objects.get(id=instance.id).epoch == before + 1
+
+
+@pytest.mark.parametrize("kind", ["start", "stop", "reboot", "reboot_hard"])
+def test_a_power_action_on_a_host_that_is_down_ends_with_the_server_as_it_was(
+    world: World, hosts: TwoHosts, kind: str
+):
+    instance, operation = world.boot()
+    hosts.drive(operation.id)
+    if kind == "start":
+        hosts.drive(world.accept("stop", instance).id)
+    instance.refresh_from_db()
+    state = instance.vm_state
+    action = world.accept(kind, instance)
+    cut_off("first")
+    action.refresh_from_db()
+    waits = not kind.startswith("reboot")
+    assert action.state == ("pending" if waits else "undoing")
+    if waits:
+        Operation.objects.filter(id=action.id).update(deadline=1)
+        recovery.sweep()
+        recovery.sweep()
+    ended = hosts.drive(action.id)
+    assert ended.state == "failed"
+    assert "host first" in ended.error
+    assert "is down" in ended.error
+    instance.refresh_from_db()
+    assert (instance.host, instance.task_state) == ("first", None)
+    assert instance.vm_state == ("error" if kind == "reboot_hard" else state)
+    come_back(hosts, "first")
+    assert hosts.all_guests() == {"first": [instance.id]}
+
+
+def test_a_power_action_goes_on_when_its_host_is_back_in_time(world: World, hosts: TwoHosts):
+    instance, operation = world.boot()
+    hosts.drive(operation.id)
+    action = world.accept("stop", instance)
+    cut_off("first")
+    come_back(hosts, "first")
+    assert hosts.drive(action.id).state == "succeeded"
+
+
+def test_what_a_stale_copy_does_says_nothing_of_the_server(world: World, hosts: TwoHosts):
+    instance, operation = world.boot()
+    hosts.drive(operation.id)
+    instance.refresh_from_db()
+    on_host.follow_power(node="second", uuid=instance.id, power_state=on_host.PowerState.SHUTDOWN)
+    instance.refresh_from_db()
+    assert instance.vm_state == "active"
