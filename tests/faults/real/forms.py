@@ -40,6 +40,11 @@ class Form:
         """Return its steps."""
         return [step for step in self.flow.steps if step.name not in self.skips]
 
+    @property
+    def after_undo(self) -> str:
+        """Return the status in which an undo leaves the server: as it was, or made on another node."""
+        return self.before or self.ends
+
     def begin(self, cloud: Cloud) -> Server | None:
         """Return a server in the state from which this is asked for; None where this makes it."""
         if not self.before:
@@ -121,6 +126,11 @@ def places() -> Iterator[Place]:
             yield from (Place(form, step.name, f"{form.kind}.{step.name}.{point}") for point in probes.POINTS)
             for call in form.calls.get(step.name, ()):
                 yield from (Place(form, step.name, f"{call}.{side}") for side in ("enter", "leave"))
+
+
+def firsts() -> list[Place]:
+    """Return the point before the effect of every step: one a step."""
+    return [place for place in places() if place.gate.endswith(".taken")]
 
 
 def undo_places() -> Iterator[Place]:
