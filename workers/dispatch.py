@@ -8,7 +8,7 @@ import structlog
 from celery import current_app
 from kombu.exceptions import OperationalError as BrokerError
 
-from workers import route, sql, workflow
+from workers import messages, route, sql, workflow
 from workers.models import ACTIVE, Operation, State
 from workers.probes import reach
 from workers.route import Link
@@ -57,7 +57,8 @@ def publish(operation: Operation) -> bool:
         return False
     task = current_app.tasks[STEP_TASK]
     first, *others = (
-        task.si(operation.id.hex, link.direction, link.cursor).set(queue=link.queue) for link in links
+        task.si(*messages.of_step(operation.id, link.direction, link.cursor)).set(queue=link.queue)
+        for link in links
     )
     try:
         # What celery.chain does in the end; it takes the same time again to get there.

@@ -6,25 +6,29 @@ from uuid import UUID
 from celery import Task, shared_task
 from celery.exceptions import Ignore
 
-from workers import admission, dispatch, events, liveness, recovery, runner
+from workers import admission, dispatch, events, liveness, messages, recovery, runner
 from workers.ask import answer as answer_inquiry
 from workers.models import Operation
 from workers.outcome import Outcome
 
 
 @shared_task(bind=True, name=dispatch.STEP_TASK)
-def step(self: "Task[..., None]", operation_id: str, direction: str, cursor: int) -> None:
+def step(self: "Task[..., None]", *words: Any, **named: Any) -> None:
     """Run one link, and on with its chain for as long as that stays in this queue: a message less for each.
 
-    A link that is stale, early or taken stops its chain.
+    A link that is stale, early, taken or not understood stops its chain.
     """
-    operation = UUID(operation_id)
+    link = messages.read_step(words, named)
+    if link is None:
+        raise Ignore
+    operation = link[0]
     chain: Any = self.request.chain or []  # the last is next
     here = (self.request.delivery_info or {}).get("routing_key")
-    outcome = runner.run(operation, direction, cursor)
-    while outcome is Outcome.NEXT and chain and chain[-1]["options"]["queue"] == here:
-        _, direction, cursor = chain.pop()["args"]
-        outcome = runner.run(operation, direction, cursor)
+    outcome = runner.run(*link)
+    while outcome is Outcome.NEXT and chain and chain[-1]["options"].get("queue") == here:
+        following = chain.pop()
+        link = messages.read_step(following["args"], following["kwargs"])
+        outcome = runner.run(*link) if link else Outcome.PUBLISH
     if outcome is Outcome.NEXT and chain:
         return
     if outcome in (Outcome.NEXT, Outcome.PUBLISH):
@@ -38,33 +42,33 @@ def step(self: "Task[..., None]", operation_id: str, direction: str, cursor: int
         raise Ignore
 
 
-@shared_task(name="workers.sweep")
+@shared_task(name="workers.sweep", base=messages.Known)
 def sweep() -> None:
     """Move on whatever stands still."""
     recovery.sweep()
 
 
-@shared_task(name="workers.observe")
+@shared_task(name="workers.observe", base=messages.Known)
 def observe() -> None:
     """Judge which hosts live, and send an echo through each queue."""
     for host in liveness.observe():
         echo.apply_async(args=(host.name, host.echo_sent), queue=host.queue, expires=60)
 
 
-@shared_task(name="workers.echo")
+@shared_task(name="workers.echo", base=messages.Known)
 def echo(host: str, number: int) -> None:
     """Note that this host's queue is being read; rooms do what is due on the host."""
     liveness.heard(host, number)
     events.emit("host.echo", host=host)
 
 
-@shared_task(name="workers.inquiry")
+@shared_task(name="workers.inquiry", base=messages.Known)
 def inquiry(inquiry_id: str) -> None:
     """Answer a question that a web process put to this host."""
     answer_inquiry(UUID(inquiry_id))
 
 
-@shared_task(name="workers.periodic")
+@shared_task(name="workers.periodic", base=messages.Known)
 def periodic(name: str) -> None:
     """Run a periodic task that a room registered."""
     recovery.run_periodic(name)
