@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
 
+from computecloud.config import CONFIG
 from workers import ledger
 from workers.ledger import Lease
 from workers.workflow import Context
@@ -54,7 +55,8 @@ class Process:
 
     def serves(self, host: str | None) -> bool:
         """Tell whether a host's steps are this process's: a late message may come by a host that was given up."""
-        return not self.host or host == self.host
+        all_in_one = not self.host and CONFIG.role != "control"  # as in a test
+        return all_in_one or host == self.host
 
     def pick_up(self, operation_id: UUID, cursor: int) -> Baton | None:
         """Return the baton that waits for this link, once; a late one is left to be dropped, for its lease may be."""

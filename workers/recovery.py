@@ -41,7 +41,7 @@ GOES_FORWARD = Q(state__in=(State.PENDING, State.RUNNING))
 def sweep() -> None:
     """Free expired leases, turn back what is past its deadline, publish what was never taken, admit who waits."""
     now = time.time()
-    expired = _active().filter(lease_token__isnull=False, lease_until__lt=now)
+    expired = _leased().filter(lease_until__lt=now)
     _each(
         expired[:BATCH], lambda operation: free(operation, f"the lease of {operation.lease_worker} ran out")
     )
@@ -94,7 +94,7 @@ def take_over_host(host: str) -> int:
 
     Called by a worker that holds the host's lock file, which proves that the earlier one is dead.
     """
-    lost = list(_active().filter(lease_worker__startswith=f"{host}:", lease_token__isnull=False))
+    lost = list(_leased().filter(lease_worker__startswith=f"{host}:"))
     for operation in lost:
         free(operation, f"worker {operation.lease_worker} died")
     for operation in _active().filter(host=host, lease_token=None, admitted=True):
@@ -106,7 +106,7 @@ def take_over_control(prefix: str) -> int:
     """Free the leases of this machine's control workers whose processes are gone; returns how many."""
     lost = [
         operation
-        for operation in _active().filter(lease_worker__startswith=prefix, lease_token__isnull=False)
+        for operation in _leased().filter(lease_worker__startswith=prefix)
         if not Path(f"/proc/{operation.lease_worker.removeprefix(prefix)}").exists()
     ]
     for operation in lost:
@@ -152,7 +152,10 @@ def free(operation: Operation, why: str) -> None:
         turn_back(operation, f"step {step.name} lost its worker {operation.attempt} times; not tried again")
     elif operation.cancelled_by:
         turn_back(operation, undoing.cancelled_in_words(operation.cancelled_by))
-    dispatch.publish_id(operation.id)
+    if operation.state in ACTIVE:
+        dispatch.publish_id(operation.id)
+    else:
+        wake(operation.subject_id)
 
 
 def past_deadline(operation: Operation) -> None:
@@ -238,6 +241,11 @@ def run_periodic(name: str) -> None:
 
 def _active() -> QuerySet[Operation]:
     return Operation.objects.filter(IS_ACTIVE).order_by("dispatched_at")
+
+
+def _leased() -> QuerySet[Operation]:
+    """Return what holds a lease, active or overtaken: a delete waits for the lease of what it overtook."""
+    return Operation.objects.filter(lease_token__isnull=False).order_by("lease_until")
 
 
 def _ring(operation: Operation, now: float, depths: dict[str, int]) -> None:

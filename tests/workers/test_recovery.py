@@ -4,12 +4,13 @@ import time
 
 import pytest
 from celery import current_app
+from django.db import transaction
 
 from computecloud.config import CONFIG
 from tests.workers import toy
-from workers import admission, events, liveness, process, recovery, runner
+from workers import admission, events, liveness, overtaking, process, recovery, runner
 from workers.ledger import DO
-from workers.models import Host, Operation, StepRun
+from workers.models import Host, Operation, StepRun, SubjectLock
 from workers.outcome import Outcome
 from workers.process import PROCESS
 from workers.testing import Drive
@@ -68,6 +69,53 @@ def test_a_worker_that_takes_its_host_frees_what_the_last_one_held(accepted):
     assert recovery.take_over_host("toyhost") == 1
     operation.refresh_from_db()
     assert operation.lease_token is None
+
+
+@pytest.mark.parametrize(
+    ("worker", "until_s", "recover"),
+    [
+        ("elsewhere:1:99", -1.0, recovery.sweep),
+        ("toyhost:1:99", 60.0, lambda: recovery.take_over_host("toyhost")),
+        ("control:toyhost:9999999", 60.0, lambda: recovery.take_over_control("control:toyhost:")),
+    ],
+    ids=["lease ran out", "host taken over", "control taken over"],
+)
+def test_a_delete_does_not_wait_for_the_dead_worker_of_what_it_overtook(accepted, worker, until_s, recover):
+    operation = accepted()
+    runner.run(operation.id, DO, 0)
+    Operation.objects.update(
+        lease_token="t", lease_worker=worker, lease_until=time.time() + until_s, attempt=1, leased_at=1.0
+    )
+    removal = overtake(operation)
+    assert runner.run(removal.id, DO, 0) is Outcome.STOP
+    recover()
+    operation.refresh_from_db()
+    assert (operation.state, operation.lease_token) == ("cancelled", None)
+    assert not SubjectLock.objects.filter(operation=operation).exists()
+    assert StepRun.objects.filter(operation=operation, outcome="lost").count() == 1
+    assert Drive(removal.id).run().state == "succeeded"
+
+
+def overtake(operation: Operation) -> Operation:
+    with transaction.atomic():
+        return overtaking.accept_overtaking(
+            kind="toy_delete",
+            subject=("toy", operation.subject_id),
+            project_id="p",
+            user_id="u",
+            params={},
+            host="toyhost",
+        )
+
+
+def test_a_control_worker_leaves_a_step_to_its_host(accepted, monkeypatch):
+    operation = accepted()
+    runner.run(operation.id, DO, 0)
+    monkeypatch.setattr(process, "CONFIG", type("Control", (), {"role": "control"}))
+    assert runner.run(operation.id, DO, 1) is Outcome.STOP
+    assert toy.WORLD == {}
+    monkeypatch.undo()
+    assert Drive(operation.id).run().state == "succeeded"
 
 
 def test_a_stale_link_stops(accepted):
