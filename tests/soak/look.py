@@ -127,6 +127,7 @@ class Follower:
 
     ledger: Ledger
     times_s: dict[str, list[float]] = field(default_factory=dict)
+    slowest: list[tuple[float, str, str]] = field(default_factory=list)  # s, fault, operation as it was
     _followed: list[tuple[str, float, str, tuple[Any, ...]]] = field(default_factory=list)
     _guard: threading.Lock = field(default_factory=threading.Lock)
 
@@ -161,6 +162,8 @@ class Follower:
                 with self._guard:
                     self._followed.remove(one)
                     self.times_s.setdefault(one[0], []).append(now - one[1])
+                    slow = (round(now - one[1], 1), one[0], f"{one[2]} {one[3][0]} at {one[3][1]}")
+                    self.slowest = sorted([*self.slowest, slow], reverse=True)[:10]
 
 
 def _went_on(then: tuple[Any, ...], now: tuple[Any, ...] | None) -> bool:

@@ -49,6 +49,7 @@ def figures(shape: Shape, soak: Soak, failures: list[str]) -> dict[str, Any]:
         "looks": soak.watch.looks,
         "recovery_s": _spread(every),
         "recovery_by_fault_s": {name: _spread(all_s) for name, all_s in sorted(times.items())},
+        "slowest": soak.follower.slowest,
         "left_over": soak.differences,
         "broken": soak.watch.broken,
         "doctor": soak.doctor,

@@ -48,14 +48,15 @@ class Soak:
         began = time.monotonic()
         try:
             self._go_through(began)
+            self.seconds = time.monotonic() - began
+            self.tell("the schedule is done: deleting what is there")
+            self.cloud.await_running()
+            self.watch.note(self.traffic.delete_all(QUIET_S))
+            self._quiet("at the end")
         finally:
             self._disarm()
-        self.seconds = time.monotonic() - began
-        self.tell("the schedule is done: deleting what is there")
-        self.cloud.await_running()
-        self.traffic.delete_all(QUIET_S)
-        self._quiet("at the end")
-        self.watch.stop()
+            self.watch.stop()
+        self.watch.note(self.traffic.doubled())
         self.ended = self._ended() - ended_before
         self.attempts = Counter(
             dict(self.ledger.ask("SELECT outcome, count(*) FROM workers_steprun GROUP BY 1"))
@@ -76,6 +77,7 @@ class Soak:
             else:
                 self._start(self.traffic.do if event.kind == "operation" else self.strikes.do, event)
         self._bait()
+        self._disarm()
 
     def _start(self, work: Callable[[Event], None], event: Event) -> None:
         self.threads = [thread for thread in self.threads if thread.is_alive()]

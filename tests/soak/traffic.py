@@ -11,10 +11,11 @@ from typing import Any
 from computecloud.cli.client import Refused
 from computecloud.cli.failures import Failure
 from tests.cloud.cloud import Cloud, FreshClient
+from tests.soak.look import Ledger
 from tests.soak.plan import TENANTS, Event
 
 PASSWORD = "soaked to the bone 7"
-INSIST_S = 60.0  # a delete is asked for until it is answered; the web server may be away
+INSIST_S = 90.0  # what is not answered is asked for again; the web server may be away
 PATIENCE_S = 6.0  # an action is asked for again while the server is busy
 AGAIN_S = 0.5
 SERVERS = "/compute/v2.1/servers"
@@ -24,6 +25,15 @@ BODIES: dict[str, dict[str, Any]] = {
     "reboot_soft": {"reboot": {"type": "SOFT"}},
     "reboot_hard": {"reboot": {"type": "HARD"}},
 }
+
+
+class Keyed(FreshClient):
+    """A client whose requests carry an idempotency key."""
+
+    key = ""
+
+    def _logged_in(self) -> dict[str, str]:
+        return {**super()._logged_in(), "Idempotency-Key": self.key}
 
 
 def make_tenants(cloud: Cloud) -> dict[str, FreshClient]:
@@ -48,6 +58,7 @@ class Traffic:
     cloud: Cloud
     clients: dict[str, FreshClient]
     answers: Counter[str] = field(default_factory=Counter)
+    wanted: dict[str, int] = field(default_factory=dict)  # name of an accepted request: how many servers
     _ids: dict[str, str] = field(default_factory=dict)
     _made: dict[str, threading.Event] = field(default_factory=dict)
     _guard: threading.Lock = field(default_factory=threading.Lock)
@@ -71,8 +82,11 @@ class Traffic:
             outcome = f"refused {refused.status}"
         except Failure:
             outcome = "unanswered"
+        self._count(f"{event.name} {outcome}")
+
+    def _count(self, outcome: str) -> None:
         with self._guard:
-            self.answers[f"{event.name} {outcome}"] += 1
+            self.answers[outcome] += 1
 
     def client(self, tenant: str) -> FreshClient:
         """Return a client of the tenant for one thread."""
@@ -102,12 +116,48 @@ class Traffic:
             "max_count": details["count"],
         }
         try:
-            answer = self.client(tenant).post(SERVERS, {"server": server})
-            if details["count"] == 1:
+            answer = self._post(tenant, SERVERS, {"server": server}, key=name)
+            if answer and details["count"] == 1:
                 self._ids[name] = answer["server"]["id"]
+            with self._guard:
+                self.wanted[name] = details["count"]
         finally:
             self._made[name].set()
-        return "accepted"
+        return "accepted" if answer else "accepted, answered too late"
+
+    def _post(self, tenant: str, path: str, body: Any, *, key: str) -> Any:
+        """Ask until there is an answer, with one key, so that it is done once; None where it is done and not told."""
+        client = Keyed(**vars(self.client(tenant)))
+        client.key = key
+        deadline = time.monotonic() + INSIST_S
+        while True:
+            try:
+                return client.post(path, body)
+            except Refused as refused:
+                again = refused.status >= 500 or (refused.status == 409 and "under way" in str(refused))
+                if refused.status == 409 and "Idempotency-Key" in str(refused) and not again:
+                    return None
+                if not again or "Another operation" in str(refused) or time.monotonic() > deadline:
+                    raise
+            except Failure:
+                if time.monotonic() > deadline:
+                    raise
+            self._count("asked again")
+            time.sleep(AGAIN_S)
+
+    def doubled(self) -> list[str]:
+        """Return what was made another number of times than it was accepted."""
+        rows = Ledger(self.cloud.state / "computecloud.sqlite3").ask(
+            "SELECT name, count(*) FROM instances_instance WHERE name LIKE 'soak-%' GROUP BY name"
+        )
+        made: Counter[str] = Counter()
+        for name, count in rows:
+            made[name if name in self.wanted else name.rpartition("-")[0]] += count
+        return [
+            f"{name}: {count} servers were accepted, {made[name]} made"
+            for name, count in self.wanted.items()
+            if made[name] != count
+        ]
 
     def _ids_of(self, name: str, tenant: str) -> list[str]:
         return [self._ids[name]] if name in self._ids else self.named(tenant, name)
@@ -143,26 +193,31 @@ class Traffic:
                 ids = self._ids_of(name, tenant)
                 if not ids:
                     return "of nothing"
-                self.client(tenant).post(f"{SERVERS}/{ids[0]}/action", BODIES[event.name])
-                return "accepted"
+                key = f"{name} {event.name} {event.at_s}".replace(" ", "/")
+                answer = self._post(tenant, f"{SERVERS}/{ids[0]}/action", BODIES[event.name], key=key)
+                return "accepted" if answer is None else f"answered {answer}"
             except Refused as refused:
                 if refused.status != 409 or time.monotonic() > deadline:
                     raise
             time.sleep(AGAIN_S)
 
-    def delete_all(self, seconds: float) -> None:
-        """Delete every server that the soak made, and wait until none is left."""
+    def delete_all(self, seconds: float) -> list[str]:
+        """Delete every server that the soak made, and wait until none is left; returns those that are, in time."""
         deadline, asked_at_s = time.monotonic() + seconds, dict[str, float]()
         while True:
             try:
                 left = self.left()
                 if not left:
-                    return
+                    return []
                 for tenant, server in left:
                     if time.monotonic() - asked_at_s.get(server, -60.0) > 30.0:
                         self._delete_one(tenant, server)
                         asked_at_s[server] = time.monotonic()
-            except Failure:
-                left = []
-            assert time.monotonic() < deadline, f"servers are still there after {seconds:.0f} s: {left}"
+            except Failure as failure:
+                left = [("somebody's", str(failure))]
+            if time.monotonic() > deadline:
+                return [
+                    f"{tenant} server {server} is still there after {seconds:.0f} s"
+                    for tenant, server in left
+                ]
             time.sleep(AGAIN_S)
