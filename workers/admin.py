@@ -2,12 +2,15 @@
 
 from typing import Any
 
-from django.contrib import admin
+from django.contrib import admin, messages
+from django.contrib.admin.views.main import ChangeList
+from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponseRedirect
 from django.urls import reverse
 from django.utils.html import format_html_join
 
-from workers import history
+from computecloud.wire.errors import CloudError
+from workers import cancel, history, selectors, waiting
 from workers.models import ArchivedOperation, Footprint, Host, Mend, Operation, StepRun, Subject
 
 
@@ -74,17 +77,29 @@ class StepRunInline(admin.TabularInline[StepRun, Operation]):
     ]
 
 
+class OperationChanges(ChangeList):
+    """A page of operations, each with why it waits: read for all of the page at once."""
+
+    def get_results(self, request: HttpRequest) -> None:
+        """Read the page."""
+        super().get_results(request)
+        shown: Any = self.result_list
+        reasons = waiting.of_many(shown)
+        for operation in shown:
+            operation.why = reasons.get(operation.id)
+
+
 @admin.register(Operation)
 class OperationAdmin(ReadOnlyAdmin):
-    """What was asked for and how far it is."""
+    """What was asked for and how far it is; what is under way may be cancelled."""
 
     list_display = [
         "created_at",
         "kind",
         "subject_id",
         "state",
-        "cursor",
-        "attempt",
+        "step",
+        "waits",
         "host",
         "project_id",
         "error",
@@ -93,6 +108,38 @@ class OperationAdmin(ReadOnlyAdmin):
     search_fields = ["subject_id", "request_id", "project_id"]
     show_full_result_count = False  # there may be a million
     inlines = [StepRunInline]
+    actions = ["cancel"]
+    readonly_fields = ["step", "waits"]
+
+    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
+        """Return the list that knows why operations wait."""
+        return OperationChanges
+
+    @admin.display(description="step")
+    def step(self, operation: Operation) -> str:
+        """Return the name of the step that is next, or running."""
+        return selectors.step_of(operation) or ""
+
+    @admin.display(description="waits for")
+    def waits(self, operation: Operation) -> str:
+        """Return why it does not run at this moment."""
+        why = operation.why if hasattr(operation, "why") else waiting.of(operation)
+        return why.reason if why else ""
+
+    def has_cancel_permission(self, request: HttpRequest) -> bool:
+        """Tell whether this user may cancel operations."""
+        return request.user.has_perm("workers.change_operation")
+
+    @admin.action(description="Cancel, and undo what they did", permissions=["cancel"])
+    def cancel(self, request: HttpRequest, chosen: QuerySet[Operation]) -> None:
+        """Cancel what was chosen, and say of each what became of it."""
+        for operation in chosen:
+            try:
+                now = cancel.cancel(operation.id, by=f"operator {request.user.get_username()}")
+            except CloudError as error:
+                self.message_user(request, error.message, messages.WARNING)
+            else:
+                self.message_user(request, f"{now} is cancelled; it is {now.state}.")
 
     def _get_obj_does_not_exist_redirect(
         self, request: HttpRequest, opts: Any, object_id: str

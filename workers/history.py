@@ -46,6 +46,11 @@ def latest(where: Q, *, limit: int) -> list[Past]:
     return _merged([active, ended], where, limit)
 
 
+def ended(where: Q, *, limit: int) -> list[Past]:
+    """Return the newest operations of a tenant, or of all, that have ended; two queries."""
+    return _merged([Operation.objects.filter(where, finished_at__isnull=False)], where, limit)
+
+
 def _merged(kept: list[QuerySet[Operation]], where: Q, limit: int | None) -> list[Past]:
     found: list[Past] = [one for part in kept for one in part.order_by("-created_at", "-id")[:limit]]
     found += ArchivedOperation.objects.filter(where).order_by("-created_at", "-id").defer("runs")[:limit]

@@ -13,6 +13,7 @@ COMMANDS = {
     "web": "Run the web server in the foreground.",
     "worker": "Run a worker process in the foreground.",
     "beat": "Run the periodic ringing in the foreground.",
+    "operation": "List, show, cancel or hurry what the engine does.",
     "timeline": "Show the steps of a server's last operation.",
 }
 

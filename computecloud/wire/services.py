@@ -97,8 +97,18 @@ PLACEMENT = Service(
     microversions=True,
     catalog_path="/placement",
 )
-SERVICES = (IDENTITY, COMPUTE, IMAGE, NETWORK, PLACEMENT)
-IN_CATALOG = (IDENTITY, COMPUTE, IMAGE, NETWORK)  # placement has its version document only
+OPERATIONS = Service(  # our own: what the engine does for a project
+    name="operations",
+    type="operations",
+    prefix="operations",
+    root="",
+    min=Version(1, 0),
+    max=Version(1, 0),
+    faults="nova",
+    catalog_path="/operations",
+)
+SERVICES = (IDENTITY, COMPUTE, IMAGE, NETWORK, PLACEMENT, OPERATIONS)
+IN_CATALOG = (IDENTITY, COMPUTE, IMAGE, NETWORK)  # the others are not in OpenStack clients' words
 _BY_PREFIX = {service.prefix: service for service in SERVICES}
 
 

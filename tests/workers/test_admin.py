@@ -4,12 +4,16 @@ import uuid
 from datetime import timedelta
 
 import pytest
+from django.contrib.auth.models import Permission
+from django.db import connection
 from django.test import Client
+from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
 from identity.models import Domain, User
 from workers import archive
 from workers.models import Operation, State, StepRun, utc_now
+from workers.testing import Drive
 
 
 @pytest.fixture
@@ -56,3 +60,43 @@ def test_lists_cost_the_same_for_any_number(operator, model, django_assert_max_n
         archive.move([operation.id for operation in made])
     with django_assert_max_num_queries(8):
         assert operator.get(address + "?q=toy").status_code == 200
+
+
+def test_the_list_says_why_operations_wait_at_the_same_cost_for_any_number(operator, accepted):
+    address = reverse("admin:workers_operation_changelist")
+
+    def cost() -> int:
+        with CaptureQueriesContext(connection) as queries:
+            page = operator.get(address).content.decode()
+        assert "step choose waits for a control worker" in page
+        return len(queries)
+
+    accepted()
+    once = cost()
+    for _ in range(20):
+        accepted()
+    assert cost() == once
+
+
+def test_operators_cancel_what_they_choose(operator, accepted):
+    running, done = accepted(), ended()
+    chosen = {"action": "cancel", "_selected_action": [running.id, done.id]}
+    page = operator.post(reverse("admin:workers_operation_changelist"), chosen, follow=True).content.decode()
+    running.refresh_from_db()
+    assert running.cancelled_by == "operator operator"
+    assert f"Operation {done.id} (toy) has ended" in page
+    assert Drive(running.id).run().state == "cancelled"
+
+
+def test_who_may_only_look_cancels_nothing(accepted):
+    Domain.objects.get_or_create(id="default", defaults={"name": "Default"})
+    looker = User.objects.create_superuser("looker", password="a password of a looker")
+    User.objects.filter(pk=looker.pk).update(is_superuser=False)
+    looker.user_permissions.add(Permission.objects.get(codename="view_operation"))
+    client, running = Client(), accepted()
+    client.force_login(User.objects.get(pk=looker.pk))
+    chosen = {"action": "cancel", "_selected_action": [running.id]}
+    assert client.get(reverse("admin:workers_operation_changelist")).status_code == 200
+    client.post(reverse("admin:workers_operation_changelist"), chosen)
+    running.refresh_from_db()
+    assert running.cancelled_by == ""

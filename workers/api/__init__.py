@@ -1,0 +1,1 @@
+"""Operations over HTTP: our own small API, for tenants and operators."""

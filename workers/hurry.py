@@ -1,0 +1,38 @@
+"""Has an operation that waits for its next try tried again now."""
+
+import time
+from uuid import UUID
+
+import structlog
+
+from computecloud.wire.errors import Conflict, NotFound
+from workers import dispatch
+from workers.models import ACTIVE, Operation
+
+log = structlog.get_logger()
+
+
+class CannotRetry(Conflict):
+    """The operation has ended, runs, or waits for its tenant's turn."""
+
+
+def retry_now(operation_id: UUID) -> Operation:
+    """Publish an operation again, whatever it waits for, and return it; raises NotFound, CannotRetry."""
+    idle = Operation.objects.filter(id=operation_id, state__in=ACTIVE, lease_token=None, admitted=True)
+    if not idle.update(run_after=0, rings=0, dispatched_at=time.time()):
+        raise _refusal(operation_id)
+    log.info("operation.hurried", operation_id=str(operation_id))
+    dispatch.publish_id(operation_id)
+    return Operation.objects.get(id=operation_id)
+
+
+def _refusal(operation_id: UUID) -> NotFound | CannotRetry:
+    operation = Operation.objects.filter(id=operation_id).first()
+    if operation is None:
+        return NotFound(f"Operation {operation_id} could not be found.")
+    named = f"Operation {operation_id} ({operation.kind})"
+    if operation.state not in ACTIVE:
+        return CannotRetry(f"{named} has ended: it is {operation.state}. Ask for the same once more instead.")
+    if operation.lease_token is not None:
+        return CannotRetry(f"{named} runs: a worker holds its step.")
+    return CannotRetry(f"{named} waits for its tenant's turn. It is admitted when another of them ends.")
