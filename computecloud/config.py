@@ -91,6 +91,12 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     dns_servers: Annotated[str, _about("name servers handed to guests, comma separated")] = ""
     web_host: Annotated[str, _about("address the web server listens on")] = "127.0.0.1"
     web_port: Annotated[int, _about("port of the web server")] = 8774
+    boot_id: Annotated[
+        str, _about("tests only: stands for the machine's own, as if it had been started again")
+    ] = ""
+    resume_guests_on_host_boot: Annotated[
+        bool, _about("guests that ran when their machine went down are started when it is back")
+    ] = True
     gate_dir: Annotated[
         str, _about("tests only: folder of gate files that hold a worker at a named point")
     ] = ""

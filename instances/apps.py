@@ -17,6 +17,7 @@ class InstancesConfig(AppConfig):
 
         events.on("guest.power", on_host.follow_power)
         events.on("host.returns", on_host.clean_up)
+        events.on("host.rebooted", on_host.resume_guests)
         events.on("host.echo", on_host.audit_power)
         ask.register("console", on_host.console)
         images.invariants.used_by(selectors.images_on_host)

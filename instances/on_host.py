@@ -4,13 +4,18 @@ from typing import Any
 from uuid import UUID
 
 import structlog
+from django.db import transaction
 
 import networking.invariants
 import networking.services
+from computecloud.config import CONFIG
+from computecloud.wire.errors import Conflict
 from hypervisors.driver import PowerState
 from instances import transitions
 from instances.checks import LAST_EPOCH
 from instances.models import Instance
+from instances.services import servers
+from instances.states import VmState
 from networking.wiring.commands import WiringFailed
 from workers import footprints, recovery
 from workers.driver import driver
@@ -82,6 +87,26 @@ def _remove_wiring() -> None:
                 violation.fix()
     except WiringFailed as error:
         raise NotClean(error.message) from error
+
+
+def resume_guests(host: str) -> None:
+    """Start again the guests that ran when this machine went down, or show that they are off, as the setting says.
+
+    Called before anybody notes their power states: a server that is ACTIVE is one whose guest ran. Raises DriverError.
+    """
+    for instance in Instance.objects.filter(
+        host=host, deleted=False, task_state=None, vm_state=VmState.ACTIVE.value
+    ):
+        guest = driver().guest(str(instance.node), instance.id)
+        if guest is None or guest.power_state not in (PowerState.SHUTDOWN, PowerState.CRASHED):
+            continue
+        try:
+            with transaction.atomic():
+                transitions.observe(instance.id, guest.power_state.value, node=str(instance.node))
+                if CONFIG.resume_guests_on_host_boot:
+                    servers.start_again(instance)
+        except Conflict as refusal:
+            log.warning("guest.not_resumed", instance_id=str(instance.id), error=refusal.message)
 
 
 def audit_power(host: str) -> None:

@@ -1,6 +1,5 @@
 """Accepts operations: the row that cannot be lost, written in the caller's own transaction."""
 
-import time
 from collections.abc import Mapping
 from typing import Any
 from uuid import UUID
@@ -9,7 +8,7 @@ from django.db import transaction
 
 from computecloud.wire import requestid
 from computecloud.wire.errors import Conflict, NotFound
-from workers import admission, dispatch, route, sql, workflow
+from workers import admission, clock, dispatch, route, sql, workflow
 from workers.models import Operation, Subject, SubjectLock
 
 
@@ -53,7 +52,7 @@ def write(
 ) -> Operation:
     """Write the operation, at the first step that it has, admitted if its tenant has room in the queues."""
     flow = workflow.get(kind)
-    now = time.time()
+    now = clock.now()
     values = dict(params)
     operation = Operation(
         kind=kind,

@@ -1,10 +1,9 @@
 """Fairness: a tenant has at most K operations in the queues; the end of one admits the next tenant's turn."""
 
-import time
 from uuid import UUID
 
 from computecloud.config import CONFIG
-from workers import dispatch, sql
+from workers import clock, dispatch, sql
 from workers.models import Operation
 
 # Goes from tenant to tenant along the index of what waits, so that it costs the same however much waits.
@@ -46,7 +45,7 @@ def has_room(project_id: str) -> bool:
 def admit_next() -> UUID | None:
     """Admit the oldest waiting operation of the tenant with the fewest in the queues, and publish it."""
     while chosen := sql.fetch(_NEXT, {"most": CONFIG.admitted_per_project}):
-        key, now = sql.as_uuid(chosen[0][0]), time.time()
+        key, now = sql.as_uuid(chosen[0][0]), clock.now()
         for kind, params, host, cursor in sql.fetch(_ADMIT, {"yes": True, "now": now, "id": key}):
             operation = Operation(id=key, kind=kind, params=sql.as_json(params), host=host, cursor=cursor)
             dispatch.publish(operation)

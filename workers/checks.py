@@ -1,13 +1,12 @@
 """The engine's own invariants, each with what mends it."""
 
-import time
 from collections.abc import Iterable
 from contextlib import suppress
 from functools import partial
 
 from kombu.exceptions import OperationalError as BrokerError
 
-from workers import invariants, ledger, queues
+from workers import clock, invariants, ledger, queues
 from workers.invariants import Violation
 from workers.models import ACTIVE, Footprint, Host, Inquiry, Operation, Secret, Subject, SubjectLock
 from workers.workflow import CONTROL
@@ -17,7 +16,7 @@ GRACE_S = 30.0
 
 def _no_lease_outlives_its_operation() -> Iterable[Violation]:
     for operation in Operation.objects.exclude(state__in=ACTIVE).exclude(lease_token=None):
-        if operation.lease_until < time.time() - GRACE_S:
+        if operation.lease_until < clock.now() - GRACE_S:
             token = str(operation.lease_token)
             yield Violation(
                 f"operation {operation.id} ({operation.state}) still holds a lease",
@@ -26,7 +25,9 @@ def _no_lease_outlives_its_operation() -> Iterable[Violation]:
 
 
 def _no_operation_stands_still() -> Iterable[Violation]:
-    for operation in Operation.objects.filter(state__in=ACTIVE, deadline__lt=time.time() - GRACE_S):
+    for operation in Operation.objects.filter(
+        state__in=ACTIVE, admitted=True, deadline__lt=clock.now() - GRACE_S
+    ):
         yield Violation(
             f"operation {operation.id} ({operation.kind}) is past its deadline",
             "computecloud status: check that beat and a control worker run",
@@ -112,7 +113,7 @@ def _queues_have_readers() -> Iterable[Violation]:
 
 def _inquiries_are_answered() -> Iterable[Violation]:
     for inquiry in Inquiry.objects.all():
-        if time.time() - inquiry.asked_at.timestamp() > 5 * GRACE_S:
+        if clock.now() - inquiry.asked_at.timestamp() > 5 * GRACE_S:
             yield Violation(f"{inquiry} was never taken away", fix=inquiry.delete)
 
 

@@ -17,7 +17,7 @@ from django.db.models import F
 
 from computecloud.config import CONFIG
 from hypervisors.driver import Capability, DriverError, GuestEvent
-from workers import events, liveness, recovery
+from workers import clock, events, liveness, recovery
 from workers.driver import driver
 from workers.models import Host, utc_now
 from workers.process import PROCESS
@@ -48,8 +48,20 @@ class HostWorker:
         PROCESS.name, PROCESS.host = host.worker, self.name
         self._come_back()
         events.emit("host.taken", host=host)
+        self._note_boot(host)
         threading.Thread(target=self._beat, name="heartbeat", daemon=True).start()
         threading.Thread(target=self._keep_leases, name="leases", daemon=True).start()
+
+    def _note_boot(self, host: Host) -> None:
+        """Tell whom it concerns where the machine was started again since a worker took it last."""
+        boot_id = clock.boot_id()
+        try:
+            if host.boot_id not in ("", boot_id):
+                events.emit("host.rebooted", host=self.name)
+        except DriverError as error:
+            log.warning("host.reboot_unseen", host=self.name, error=str(error))
+            return
+        Host.objects.filter(id=host.id).update(boot_id=boot_id)
 
     def ready(self) -> None:
         """Go on with what an earlier worker left, and follow the hypervisor's events."""

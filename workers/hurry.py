@@ -1,12 +1,11 @@
 """Has an operation that waits for its next try tried again now."""
 
-import time
 from uuid import UUID
 
 import structlog
 
 from computecloud.wire.errors import Conflict, NotFound
-from workers import dispatch
+from workers import clock, dispatch
 from workers.models import ACTIVE, Operation
 
 log = structlog.get_logger()
@@ -19,7 +18,7 @@ class CannotRetry(Conflict):
 def retry_now(operation_id: UUID) -> Operation:
     """Publish an operation again, whatever it waits for, and return it; raises NotFound, CannotRetry."""
     idle = Operation.objects.filter(id=operation_id, state__in=ACTIVE, lease_token=None, admitted=True)
-    if not idle.update(run_after=0, rings=0, dispatched_at=time.time()):
+    if not idle.update(run_after=0, rings=0, dispatched_at=clock.now()):
         raise _refusal(operation_id)
     log.info("operation.hurried", operation_id=str(operation_id))
     dispatch.publish_id(operation_id)

@@ -5,7 +5,6 @@ truly whether anything was committed, wherever the process died, and a request w
 """
 
 import re
-import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -18,7 +17,7 @@ from django.db.models import Q
 from computecloud.config import CONFIG
 from computecloud.wire.caller import Caller
 from computecloud.wire.errors import Conflict
-from workers import sql
+from workers import clock, sql
 from workers.models import ArchivedOperation, IdempotencyKey, Operation, utc_now
 from workers.process import new_token
 
@@ -138,7 +137,7 @@ def forget_old() -> None:
 
 
 def _insert(request: Request) -> Claim | None:
-    now, holder = time.time(), new_token()
+    now, holder = clock.now(), new_token()
     values: Mapping[str, Any] = {
         "user_id": request.caller.user_id,
         "project_id": request.caller.project_id or "",
@@ -167,7 +166,7 @@ def _after(first: IdempotencyKey, request: Request) -> Claim | Answer:
         )
     if first.status is not None:
         return Answer(first.status, first.headers, first.body)
-    if first.taken_at > time.time() - RUNNING_S:
+    if first.taken_at > clock.now() - RUNNING_S:
         raise KeyInUse(
             f"Request {first.request_id} with this Idempotency-Key is still under way. Try again in a moment."
         )
@@ -180,7 +179,7 @@ def _take_over(first: IdempotencyKey, request: Request) -> Claim:
     """Do the work of a request that died before it wrote anything; if it lives after all, it commits nothing."""
     holder = new_token()
     idle = IdempotencyKey.objects.filter(id=first.id, holder=first.holder, begun=False, status=None)
-    if idle.update(holder=holder, taken_at=time.time(), request_id=request.request_id):
+    if idle.update(holder=holder, taken_at=clock.now(), request_id=request.request_id):
         return Claim(first.id, holder)
     raise KeyInUse("Another request with this Idempotency-Key is under way. Try again in a moment.")
 

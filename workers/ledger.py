@@ -3,13 +3,12 @@
 Times are seconds since 1970.
 """
 
-import time
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
-from workers import sql
+from workers import clock, sql
 from workers.outcome import Overtaken
 from workers.workflow import Context
 
@@ -26,7 +25,7 @@ WHERE id = %(id)s AND cursor = %(cursor)s AND lease_token IS NULL AND run_after 
                     WHERE l.operation_id = workers_operation.id AND l.exclusive AND o.id <> workers_operation.id
                     AND o.lease_token IS NOT NULL)
 RETURNING kind, subject_id, project_id, user_id, request_id, params, results, host, attempt, round, error,
-    cancelled_by, (SELECT l.epoch FROM workers_subjectlock l
+    cancelled_by, deadline, (SELECT l.epoch FROM workers_subjectlock l
      WHERE l.operation_id = workers_operation.id AND l.subject_id = workers_operation.subject_id)
 """
 _TAKES = {
@@ -114,7 +113,7 @@ def _moment(now: float) -> dict[str, Any]:
 
 def take(lease: Lease, *, direction: str, worker: str, lease_s: float) -> Context | None:
     """Take the step for `worker`; None where it is stale, early, taken, overtaken or not admitted."""
-    now = time.time()
+    now = clock.now()
     values: dict[str, Any] = {
         "token": lease.token,
         "worker": worker,
@@ -126,7 +125,22 @@ def take(lease: Lease, *, direction: str, worker: str, lease_s: float) -> Contex
     rows = sql.fetch(_TAKES[direction], values)
     if not rows:
         return None
-    kind, subject, project, user, request, params, results, host, attempt, round_, error, by, epoch = rows[0]
+    (
+        kind,
+        subject,
+        project,
+        user,
+        request,
+        params,
+        results,
+        host,
+        attempt,
+        round_,
+        error,
+        by,
+        deadline,
+        epoch,
+    ) = rows[0]
     return Context(
         operation_id=lease.operation_id,
         kind=kind,
@@ -142,6 +156,7 @@ def take(lease: Lease, *, direction: str, worker: str, lease_s: float) -> Contex
         round=round_,
         error=error,
         cancelled_by=by,
+        deadline=deadline,
         started_at=now,
     )
 
@@ -159,7 +174,7 @@ def note_run(ctx: Context, attempt: Attempt) -> None:
         "outcome": attempt.outcome,
         "error": attempt.error,
         "traceback": attempt.traceback,
-        "at": datetime.fromtimestamp(time.time(), UTC),
+        "at": datetime.fromtimestamp(clock.now(), UTC),
     }
     sql.execute(_NOTE_RUN, values)
 
@@ -171,7 +186,7 @@ def note_made(ctx: Context, step: str, host: str) -> None:
 
 def advance(lease: Lease, ctx: Context, *, to: int, token_next: str | None, lease_s: float) -> bool:
     """Move the cursor; with token_next the next step is leased in the same breath. False: the lease is not ours."""
-    now = time.time()
+    now = clock.now()
     return bool(
         sql.execute(
             _ADVANCE,
@@ -204,7 +219,7 @@ def end(lease: Lease, ctx: Context, *, state: str, error: str = "") -> bool:
                 "id": lease.operation_id,
                 "token": lease.token,
                 "state": lease.state,
-                **_moment(time.time()),
+                **_moment(clock.now()),
             },
         )
     )
@@ -218,7 +233,7 @@ def turn_back(lease: Lease, *, to: int, error: str, undo_s: float) -> bool:
         "undo_s": undo_s,
         "id": lease.operation_id,
         "token": lease.token,
-        **_moment(time.time()),
+        **_moment(clock.now()),
     }
     return bool(sql.execute(_TURN_BACK, values))
 
@@ -230,7 +245,7 @@ def begin_anew(lease: Lease, results: dict[str, Any], *, undo_s: float) -> bool:
         "undo_s": undo_s,
         "id": lease.operation_id,
         "token": lease.token,
-        **_moment(time.time()),
+        **_moment(clock.now()),
     }
     return bool(sql.execute(_BEGIN_ANEW, values))
 
@@ -240,7 +255,7 @@ def pause(lease: Lease, *, after_s: float, counts: bool, reason: str = "") -> bo
 
     False: it is not ours any more, or the operation is cancelled and goes no further.
     """
-    now = time.time()
+    now = clock.now()
     values = {
         "run_after": now + after_s,
         "uncounted": 0 if counts else 1,
@@ -274,7 +289,7 @@ def renew(tokens: list[str], *, lease_s: float) -> None:
     """Extend these leases from now."""
     marks = ", ".join(f"%(t{i})s" for i in range(len(tokens)))
     values: dict[str, Any] = {f"t{i}": token for i, token in enumerate(tokens)}
-    values["until"] = time.time() + lease_s
+    values["until"] = clock.now() + lease_s
     statement = f"UPDATE workers_operation SET lease_until = %(until)s WHERE lease_token IN ({marks})"  # noqa: S608
     sql.execute(statement, values)
 
@@ -283,7 +298,7 @@ def ring(operation_id: UUID, seen: float) -> bool:
     """Claim the right to publish again what was last published at `seen`. False: somebody else did."""
     statement = """UPDATE workers_operation SET dispatched_at = %(now)s, rings = rings + 1
              WHERE id = %(id)s AND dispatched_at = %(seen)s AND lease_token IS NULL"""
-    return bool(sql.execute(statement, {"now": time.time(), "id": operation_id, "seen": seen}))
+    return bool(sql.execute(statement, {"now": clock.now(), "id": operation_id, "seen": seen}))
 
 
 def release_subjects(operation_id: UUID) -> None:

@@ -5,13 +5,11 @@ driver takes its word for a guest that another operation has touched since. What
 removes that when it is back, before guests are placed on it again (workers.host).
 """
 
-import time
-
 import structlog
 from django.db import transaction
 from django.db.models import F, QuerySet
 
-from workers import dispatch, route, undoing, workflow
+from workers import clock, dispatch, route, undoing, workflow
 from workers.models import ACTIVE, Host, Operation, State, Subject, SubjectLock, utc_now
 from workers.workflow import HOST, HostDies, Workflow
 
@@ -38,12 +36,12 @@ def let_go(operation: Operation) -> None:
 def _go_on(flow: Workflow, operation: Operation) -> None:
     cursor = route.next_cursor(flow, operation.params, None, operation.cursor)
     idle = Operation.objects.filter(id=operation.id, lease_token=None, state__in=ACTIVE)
-    if idle.update(host=None, cursor=cursor, attempt=0, run_after=0, dispatched_at=time.time()):
+    if idle.update(host=None, cursor=cursor, attempt=0, run_after=0, dispatched_at=clock.now()):
         dispatch.publish_id(operation.id)
 
 
 def _go_back(flow: Workflow, operation: Operation) -> None:
-    now, host = time.time(), operation.host
+    now, host = clock.now(), operation.host
     back = operation.state == State.UNDOING
     words = f"host {host} is down"
     error = f"{operation.error}; {words}" if back else words

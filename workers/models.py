@@ -1,16 +1,18 @@
 """What the engine remembers: hosts, subjects and their locks, operations, the runs of their steps, footprints."""
 
 import uuid
-from datetime import UTC, datetime
+from datetime import datetime
 
 from django.db import models
 from django.db.models import Q
 from django.db.models.expressions import RawSQL
 
+from workers import clock
+
 
 def utc_now() -> datetime:
     """Return the present moment, aware."""
-    return datetime.now(UTC)
+    return clock.moment(clock.now())
 
 
 class Host(models.Model):
@@ -59,6 +61,17 @@ class Host(models.Model):
     def queues(self) -> tuple[str, ...]:
         """Return every queue that the host's worker reads."""
         return (self.queue,)
+
+
+class MachineClock(models.Model):
+    """How far a machine's wall clock was ahead of its monotonic one when that was looked at last."""
+
+    name = models.CharField(primary_key=True, max_length=255)
+    boot_id = models.CharField(max_length=64)
+    offset_s = models.FloatField()
+
+    def __str__(self) -> str:
+        return f"{self.name}: {self.offset_s:.1f} s"
 
 
 class Subject(models.Model):

@@ -3,7 +3,6 @@
 The broker may lose anything; the ledger says what stands still, and this publishes it again.
 """
 
-import time
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 from functools import partial
@@ -16,6 +15,8 @@ from django.db.models import Q, QuerySet
 
 from workers import (
     admission,
+    clock,
+    clock_steps,
     dispatch,
     ledger,
     lost_hosts,
@@ -40,7 +41,8 @@ GOES_FORWARD = Q(state__in=(State.PENDING, State.RUNNING))
 
 def sweep() -> None:
     """Free expired leases, turn back what is past its deadline, publish what was never taken, admit who waits."""
-    now = time.time()
+    clock_steps.correct()
+    now = clock.now()
     expired = _leased().filter(lease_until__lt=now)
     _each(
         expired[:BATCH], lambda operation: free(operation, f"the lease of {operation.lease_worker} ran out")
@@ -84,7 +86,7 @@ def wake(subject_id: UUID) -> None:
     for (key,) in sql.fetch(_WAITING, {"subject_id": subject_id}):
         operation_id = sql.as_uuid(key)
         Operation.objects.filter(id=operation_id, lease_token=None).update(
-            run_after=0, dispatched_at=time.time()
+            run_after=0, dispatched_at=clock.now()
         )
         dispatch.publish_id(operation_id)
 
@@ -129,7 +131,7 @@ def free(operation: Operation, why: str) -> None:
     )
     held = Operation.objects.filter(id=operation.id, lease_token=operation.lease_token)
     with transaction.atomic():
-        freed = held.update(lease_token=None, run_after=0, dispatched_at=time.time(), rings=0)
+        freed = held.update(lease_token=None, run_after=0, dispatched_at=clock.now(), rings=0)
         if not freed:
             return
         if step is not None:
@@ -187,7 +189,7 @@ def turn_back(operation: Operation, error: str) -> bool:
     It goes to the queues even where its tenant has enough there: its end makes room.
     """
     flow = workflow.get(operation.kind)
-    now = time.time()
+    now = clock.now()
     back = route.previous_cursor(flow, operation.params, operation.host, operation.cursor)
     idle = Operation.objects.filter(GOES_FORWARD, id=operation.id, lease_token=None, cursor=operation.cursor)
     return bool(

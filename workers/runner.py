@@ -3,7 +3,6 @@
 This is the engine's one place that catches every exception: what a step raises becomes a row and a verdict.
 """
 
-import time
 from uuid import UUID
 
 import structlog
@@ -11,7 +10,7 @@ from django.db import transaction
 
 from computecloud.config import CONFIG
 from hypervisors.driver import CallOverran
-from workers import footprints, ledger, route, undoing, workflow
+from workers import clock, footprints, ledger, route, undoing, workflow
 from workers.ledger import DO, UNDO, Lease
 from workers.models import State
 from workers.outcome import Outcome, Overtaken
@@ -27,7 +26,7 @@ def run(operation_id: UUID, direction: str, cursor: int) -> Outcome:
     baton = PROCESS.pick_up(operation_id, cursor) if direction == DO else None
     if baton is not None:
         lease, ctx = baton.lease, baton.ctx
-        ctx.started_at = time.time()
+        ctx.started_at = clock.now()
     else:
         state = State.RUNNING if direction == DO else State.UNDOING
         lease = Lease(operation_id, cursor, state.value, new_token())

@@ -5,13 +5,12 @@ the engine's probes (`<kind>.<step>.<point>`), and each says afterwards whether 
 of the test. A crash throws away what a process holds in memory, as SIGKILL does.
 """
 
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from uuid import UUID
 
-from workers import cancel, dispatch, probes, recovery, runner, workflow
+from workers import cancel, clock, dispatch, probes, recovery, runner, workflow
 from workers.models import ACTIVE, Operation
 from workers.outcome import Outcome
 from workers.process import PROCESS, Process
@@ -132,7 +131,7 @@ def die() -> None:
 
 def _hurry(operation: Operation) -> None:
     """Let no back-off hold up a test: what waits for its time may run now."""
-    Operation.objects.filter(id=operation.id, lease_token=None, run_after__gt=time.time()).update(run_after=0)
+    Operation.objects.filter(id=operation.id, lease_token=None, run_after__gt=clock.now()).update(run_after=0)
 
 
 def points(flow: Workflow) -> list[str]:

@@ -3,13 +3,12 @@
 Asked for many at once, the ledger is read a few times in all, however many they are.
 """
 
-import time
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from uuid import UUID
 
-from workers import route, sql, workflow
+from workers import clock, route, sql, workflow
 from workers.models import ACTIVE, Host, Operation, State, StepRun, SubjectLock
 from workers.workflow import CONTROL
 
@@ -93,7 +92,7 @@ def _for_another(running: tuple[UUID, str] | None) -> Waiting | None:
 
 def _last_errors(operations: list[Operation]) -> dict[UUID, tuple[str, str]]:
     """Return the step and error of the last attempt that failed, of those operations whose time has not come."""
-    later = [one.id for one in operations if one.run_after > time.time() and not one.waits_for]
+    later = [one.id for one in operations if one.run_after > clock.now() and not one.waits_for]
     if not later:
         return {}
     failed = StepRun.objects.filter(operation__in=later).exclude(outcome=StepRun.Outcome.SUCCESS)
@@ -102,7 +101,7 @@ def _last_errors(operations: list[Operation]) -> dict[UUID, tuple[str, str]]:
 
 
 def _for_its_time(operation: Operation, errors: dict[UUID, tuple[str, str]]) -> Waiting | None:
-    if operation.run_after <= time.time():
+    if operation.run_after <= clock.now():
         return None
     moment = datetime.fromtimestamp(operation.run_after, UTC).strftime("%H:%M:%S UTC")
     if operation.waits_for:

@@ -58,6 +58,7 @@ class Context:
     cancelled_by: str = ""
     leftovers: bool = False  # told to `undone`: an undo failed for good, so things remain
     started_at: float = 0.0
+    deadline: float = 0.0  # when it is turned back, as it stood when this worker took it
     token: str = ""  # of the lease that the step runs under
     scratch: Any = None  # from a step's do to its record, in memory alone
 

@@ -47,6 +47,12 @@ def reboot(caller: Caller, instance: Instance, *, hard: bool) -> None:
     _begin(caller, instance, action="reboot_hard" if hard else "reboot", kind="reboot", params={"hard": hard})
 
 
+def start_again(instance: Instance) -> None:
+    """Begin to power on, by no user's wish, a server whose guest went down with its machine; raises WrongState."""
+    with transaction.atomic():
+        _accept(instance, action="start", kind="start", user_id="", params={})
+
+
 def delete(caller: Caller, instance: Instance) -> None:
     """Begin to remove the server, overtaking whatever is done to it; a second call changes nothing. Raises Locked."""
     refuse_locked(caller, instance)
@@ -83,19 +89,23 @@ def update(caller: Caller, instance: Instance, **columns: Any) -> Instance:
 def _begin(caller: Caller, instance: Instance, *, action: str, kind: str, params: dict[str, Any]) -> None:
     refuse_locked(caller, instance)
     with transaction.atomic():
-        transitions.begin(action, instance.id)
-        host, node = _place(instance)
-        if host is None:
-            raise NotReady(instance)
-        accept(
-            kind=kind,
-            subject=("instance", instance.id),
-            project_id=instance.project_id,
-            user_id=caller.user_id,
-            params={"guest_name": instance.instance_name, "node": node, **params},
-            host=host,
-        )
+        _accept(instance, action=action, kind=kind, user_id=caller.user_id, params=params)
     log.info("instance.action_accepted", instance_id=str(instance.id), action=action)
+
+
+def _accept(instance: Instance, *, action: str, kind: str, user_id: str, params: dict[str, Any]) -> None:
+    transitions.begin(action, instance.id)
+    host, node = _place(instance)
+    if host is None:
+        raise NotReady(instance)
+    accept(
+        kind=kind,
+        subject=("instance", instance.id),
+        project_id=instance.project_id,
+        user_id=user_id,
+        params={"guest_name": instance.instance_name, "node": node, **params},
+        host=host,
+    )
 
 
 def _place(instance: Instance) -> tuple[str | None, str | None]:

@@ -10,6 +10,7 @@ from computecloud.config import CONFIG
 from hypervisors.driver import Capability, PowerState
 from instances import addresses, guests, transitions
 from instances.states import TaskState
+from instances.workflows import deadlines
 from networking import wiring
 from networking.facts import PlannedNic
 from scheduling import claims, place
@@ -178,7 +179,7 @@ BOOT = register(
         makes_subject=True,
         host_dies=HostDies.MOVE,
         leave_host=leave_host,
-        deadline_s=180,
+        deadline_s=deadlines.boot_s,
         done=write_active,
         again=place_again,
         undone=write_error,

@@ -5,6 +5,7 @@ from typing import Any
 import networking.services
 import quotas.services
 from instances import transitions
+from instances.workflows import deadlines
 from networking import wiring
 from scheduling import claims
 from workers import footprints, overtaking
@@ -49,7 +50,7 @@ DELETE = register(
         kind="delete",
         keeps_trying=True,
         host_dies=HostDies.LEAVE,
-        deadline_s=180,
+        deadline_s=deadlines.LONG_S,
         done=write_deleted,
         undone=write_failed,
         steps=(

@@ -1,13 +1,13 @@
 """Start, stop and reboot. A soft stop asks the guest, looks until it is off, and switches it off when time is up."""
 
-import time
 from typing import Any
 
 import networking.services
-from computecloud.config import CONFIG
 from hypervisors.driver import GuestNotFound, PowerState
 from instances import transitions
+from instances.workflows import deadlines
 from networking import wiring
+from workers import clock
 from workers.driver import driver
 from workers.workflow import Context, HostDies, Step, Wait, Workflow, register
 
@@ -40,19 +40,25 @@ def switch_off(ctx: Context) -> None:
     driver().power_off(ctx.params["node"], ctx.subject_id, ctx.epoch)
 
 
+def _left_s(ctx: Context) -> float:
+    """Return how long it is until the operation is turned back; its deadline moves with a clock that is stepped."""
+    return ctx.deadline - clock.now()
+
+
 def ask_to_shut_down(ctx: Context) -> dict[str, Any]:
     """Press the guest's power button."""
     if _state(ctx) not in OFF:
         driver().request_shutdown(ctx.params["node"], ctx.subject_id, ctx.epoch)
-    return {"asked_at": time.time()}
+    return {"left_s": _left_s(ctx)}
 
 
 def await_off(ctx: Context) -> dict[str, Any] | Wait:
     """Look until the guest is off, and press its button now and then; switch it off when its time is up."""
     if _state(ctx) in OFF:
         return {"by_itself": True}
-    waited_s = time.time() - ctx.results["ask"]["asked_at"]
-    if waited_s < CONFIG.shutdown_timeout_s:
+    left_s = _left_s(ctx)
+    waited_s = ctx.results["ask"].get("left_s", left_s) - left_s
+    if waited_s < deadlines.PATIENCE_S and left_s > deadlines.MARGIN_S / 2:
         if waited_s >= PRESS_AGAIN_S and waited_s % PRESS_AGAIN_S < 2 * LOOK_AGAIN_S:
             driver().request_shutdown(ctx.params["node"], ctx.subject_id, ctx.epoch)
         return Wait(LOOK_AGAIN_S, "the guest is shutting down")
@@ -121,7 +127,7 @@ START = register(
     Workflow(
         kind="start",
         host_dies=HostDies.WAIT,
-        deadline_s=60,
+        deadline_s=deadlines.SHORT_S,
         done=write_started,
         undone=start_failed,
         steps=(Step(name="power_on", do=switch_on, undo=switch_off),),
@@ -132,7 +138,7 @@ STOP = register(
     Workflow(
         kind="stop",
         host_dies=HostDies.WAIT,
-        deadline_s=CONFIG.shutdown_timeout_s + 60,
+        deadline_s=deadlines.SHUTDOWN_S,
         done=write_stopped,
         undone=stop_failed,
         steps=(
@@ -146,7 +152,7 @@ REBOOT = register(
     Workflow(
         kind="reboot",
         host_dies=HostDies.UNDO,  # a host that is back after minutes need not reboot its guest as well
-        deadline_s=CONFIG.shutdown_timeout_s + 60,
+        deadline_s=deadlines.SHUTDOWN_S,
         done=write_rebooted,
         undone=reboot_failed,
         steps=(

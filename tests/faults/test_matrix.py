@@ -202,5 +202,12 @@ def test_a_flavor_too_big_for_every_host_is_an_error_that_says_why(world: World)
     assert counts()["allocations"] == 0
 
 
+@pytest.mark.parametrize("kind", [kind for kind in workflow.registered() if not kind.startswith("toy")])
+def test_every_workflow_ends_within_a_minute_where_nodes_only_remember(kind: str):
+    flow = workflow.get(kind)
+    assert 0 < flow.forward_s({}) <= flow.total_s({}) <= 60
+    assert flow.keeps_trying or flow.undo_s({}) >= 15
+
+
 def test_every_workflow_has_a_form_in_this_matrix():
     assert {kind for kind in workflow.registered() if not kind.startswith("toy")} <= set(KINDS)

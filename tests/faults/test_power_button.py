@@ -4,7 +4,7 @@ import pytest
 
 from hypervisors.fake import FakeDriver
 from hypervisors.faults import Fault, Moment
-from instances.workflows import power
+from instances.workflows import deadlines, power
 from tests.faults.world import World
 from workers.driver import driver
 from workers.testing import Drive
@@ -33,7 +33,7 @@ def test_a_guest_that_hears_nothing_is_switched_off_when_its_time_is_up(
 ):
     instance = world.active()
     missed = hypervisor.faults.plant(Fault(call="request_shutdown", when=Moment.INSTEAD))
-    monkeypatch.setattr(power, "CONFIG", type("Impatient", (), {"shutdown_timeout_s": 0.0}))
+    monkeypatch.setattr(deadlines, "PATIENCE_S", 0.0)
     ended = Drive(world.accept("stop", instance).id).run()
     assert missed in hypervisor.faults.fired
     assert (ended.state, ended.results["await_off"]) == ("succeeded", {"by_itself": False})

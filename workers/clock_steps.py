@@ -1,0 +1,82 @@
+"""Puts right what a stepped wall clock spoils: no operation is undone, none waits an hour, no dead lease lives on.
+
+The distance between the wall clock and the monotonic one is the same in every process of a machine. It is kept in a
+row; whoever finds that it has changed, and wins the row, moves the ledger's times by as much. A machine that slept
+looks the same, and is treated so: its operations had no time to work either.
+"""
+
+import structlog
+from django.db import transaction
+
+from computecloud.config import CONFIG
+from workers import clock, sql
+from workers.models import MachineClock
+
+log = structlog.get_logger()
+
+STEP_S = 10.0  # less than this is drift, and harms nobody
+LONGEST_WAIT_S = 60.0  # no back-off and no Wait is longer
+
+# What was accepted since the step has times of the new clock already. A step frees no lease: it gives each one period.
+_MOVE = """
+UPDATE workers_operation SET
+    deadline = CASE WHEN created_at BETWEEN %(fresh)s AND %(today)s THEN deadline ELSE deadline + %(step_s)s END,
+    dispatched_at = CASE WHEN created_at BETWEEN %(fresh)s AND %(today)s THEN dispatched_at
+                         ELSE dispatched_at + %(step_s)s END,
+    run_after = CASE WHEN run_after > %(now)s THEN run_after + %(step_s)s ELSE run_after END,
+    lease_until = CASE WHEN lease_token IS NULL THEN lease_until ELSE %(lease_end)s END
+WHERE state IN ('pending', 'running', 'undoing') OR lease_token IS NOT NULL
+"""
+
+# Times that no clock which agrees with ours can have written, such as those of a machine that ran ahead.
+_CLAMP = """
+UPDATE workers_operation SET
+    run_after = CASE WHEN run_after > %(latest)s THEN %(latest)s ELSE run_after END,
+    dispatched_at = CASE WHEN dispatched_at > %(latest)s THEN %(now)s ELSE dispatched_at END
+WHERE state IN ('pending', 'running', 'undoing') AND (run_after > %(latest)s OR dispatched_at > %(latest)s)
+"""
+_CLAMP_LEASES = """
+UPDATE workers_operation SET lease_until = %(lease_end)s
+WHERE lease_token IS NOT NULL AND lease_until > %(lease_end)s + %(slack_s)s
+"""
+
+
+def correct() -> float:
+    """Move the ledger's times where this machine's clock was stepped, and clamp what lies too far ahead.
+
+    Returns by how many seconds they were moved. Called at the beginning of each sweep.
+    """
+    step_s = _noticed_step_s()
+    now = clock.now()
+    sql.execute(_CLAMP, {"now": now, "latest": now + LONGEST_WAIT_S})
+    sql.execute(_CLAMP_LEASES, {"lease_end": now + CONFIG.lease_s, "slack_s": STEP_S})
+    return step_s
+
+
+def _noticed_step_s() -> float:
+    machine, boot_id, offset_s = CONFIG.host, clock.boot_id(), clock.offset_s()
+    known = MachineClock.objects.filter(name=machine).first()
+    if known is None or known.boot_id != boot_id:
+        values = {"boot_id": boot_id, "offset_s": offset_s}
+        MachineClock.objects.update_or_create(name=machine, defaults=values)
+        return 0.0
+    step_s = offset_s - known.offset_s
+    if abs(step_s) < STEP_S:
+        return 0.0
+    with transaction.atomic():
+        mine = MachineClock.objects.filter(name=machine, boot_id=boot_id, offset_s=known.offset_s)
+        if not mine.update(offset_s=offset_s):
+            return 0.0
+        now = clock.now()
+        sql.execute(
+            _MOVE,
+            {
+                "step_s": step_s,
+                "now": now,
+                "fresh": clock.moment(now - STEP_S),
+                "today": clock.moment(now),
+                "lease_end": now + CONFIG.lease_s,
+            },
+        )
+    log.warning("clock.stepped", by_s=round(step_s, 1))
+    return step_s
