@@ -30,8 +30,16 @@ class Launch:
     progress: Progress
 
     def is_done(self) -> bool:
-        """Tell whether all runs already, as it should."""
-        return Supervisor(self.installation).runs_as(self._plan()[2])
+        """Tell whether all runs already, as it should; what its supervisor is starting again is waited for."""
+        supervisor = Supervisor(self.installation)
+        if not supervisor.runs_as(self._plan()[2]):
+            return False
+        if not all(process.runs for process in supervisor.processes()):
+            with self.progress.step("Processes that are starting") as step:
+                supervisor.wait_until_up(step)
+        if not self._web_answers():
+            self._wait_for_web()
+        return True
 
     def run(self) -> None:
         """Stop what runs, bring the database up to date, start everything, and wait until it answers."""
@@ -115,18 +123,15 @@ class Launch:
         self._wait(step, answers, LIBVIRTD_S, "libvirtd", "libvirtd does not answer")
 
     def _wait_for_web(self) -> None:
-        anybody = client(self.installation, self.settings, "demo")
-
-        def answers() -> bool:
-            try:
-                return "choices" in anybody.versions()
-            except (OSError, ValueError):
-                return False
-
         with self.progress.step("Web server answers") as step:
-            address = base_url(self.settings)
-            self._wait(step, answers, WEB_S, "web", "the web server does not answer")
-            step.note = address
+            self._wait(step, self._web_answers, WEB_S, "web", "the web server does not answer")
+            step.note = base_url(self.settings)
+
+    def _web_answers(self) -> bool:
+        try:
+            return "choices" in client(self.installation, self.settings, "demo").versions()
+        except (OSError, ValueError):
+            return False
 
     def _wait_for_hosts(self) -> None:
         admin = client(self.installation, self.settings, "admin")

@@ -57,11 +57,11 @@ class Supervisor:
         return [Process(row["name"], row["statename"], row["pid"], row["description"]) for row in answer]
 
     def runs_as(self, fingerprint: str) -> bool:
-        """Tell whether all programs run, and were started with what the fingerprint stands for."""
+        """Tell whether all programs run or are starting, and by what the fingerprint stands for."""
         with suppress(FileNotFoundError):
             if self._started_with.read_text() == fingerprint:
                 found = self.processes()
-                return bool(found) and all(process.runs for process in found)
+                return bool(found) and all(process.runs or process.state == "STARTING" for process in found)
         return False
 
     def start(self, configuration: str, fingerprint: str, environment: dict[str, str], step: Step) -> None:
