@@ -4,9 +4,15 @@ from collections.abc import Iterable
 from functools import partial
 from uuid import UUID
 
+from django.db import transaction
+from django.db.models import Exists, OuterRef
+
+import quotas.services
 from computecloud.config import CONFIG
 from instances.models import Instance
 from instances.states import VmState
+from quotas.models import Charge
+from scheduling.models import Allocation
 from workers import invariants
 from workers.driver import driver
 from workers.invariants import Violation
@@ -17,8 +23,8 @@ LAST_EPOCH = 2**62  # above any epoch: the subject is gone, nobody acts on it an
 
 def _busy_servers_have_operations() -> Iterable[Violation]:
     busy = Instance.objects.filter(deleted=False).exclude(task_state=None)
-    active = Operation.objects.filter(state__in=ACTIVE).values("subject_id")
-    for instance in busy.exclude(id__in=active):
+    active = Operation.objects.filter(subject_id=OuterRef("id"), state__in=ACTIVE)
+    for instance in busy.exclude(Exists(active)):
         yield Violation(
             f"server {instance.id} is {instance.task_state} and no operation works on it",
             f"openstack server delete {instance.id}",
@@ -69,6 +75,32 @@ def _servers_have_guests() -> Iterable[Violation]:
             )
 
 
+def _servers_are_charged() -> Iterable[Violation]:
+    charged = Charge.objects.filter(consumer_id=OuterRef("id"))
+    for instance in Instance.objects.filter(deleted=False, task_state=None).exclude(Exists(charged)):
+        flavor = instance.flavor
+        demand = quotas.services.Demand(instances=1, cores=flavor["vcpus"], ram_mib=flavor["ram"])
+        yield Violation(
+            f"server {instance.id} is not charged to project {instance.project_id}",
+            fix=partial(_charge, instance.project_id, instance.id, demand),
+        )
+
+
+def _servers_have_claims() -> Iterable[Violation]:
+    claimed = Allocation.objects.filter(consumer_id=OuterRef("id"), node__name=OuterRef("node"))
+    settled = Instance.objects.filter(deleted=False, task_state=None).exclude(node=None)
+    for instance in settled.exclude(vm_state=VmState.ERROR.value).exclude(Exists(claimed)):
+        yield Violation(
+            f"server {instance.id} is on node {instance.node} and has claimed nothing there",
+            f"openstack server delete {instance.id}",
+        )
+
+
+def _charge(project_id: str, instance_id: UUID, demand: quotas.services.Demand) -> None:
+    with transaction.atomic():
+        quotas.services.charge(project_id, [instance_id], demand)
+
+
 def _nodes() -> list[str]:
     """Return the nodes of this machine's host; none where this machine is no host."""
     if not Host.objects.filter(name=CONFIG.host).exists():
@@ -94,3 +126,5 @@ invariants.register("subjects have servers", _subjects_have_servers)
 invariants.register("guests belong to servers", _guests_have_servers)
 invariants.register("disks belong to servers", _folders_have_servers)
 invariants.register("servers have guests", _servers_have_guests)
+invariants.register("servers are charged", _servers_are_charged)
+invariants.register("servers on a node have claims there", _servers_have_claims)

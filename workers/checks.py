@@ -4,14 +4,29 @@ from collections.abc import Iterable
 from contextlib import suppress
 from functools import partial
 
+from django.db.models import Count, Exists, F, OuterRef, Q
 from kombu.exceptions import OperationalError as BrokerError
 
-from workers import clock, invariants, ledger, queues
+from workers import clock, idempotency, invariants, ledger, queues, recovery
 from workers.invariants import Violation
-from workers.models import ACTIVE, Footprint, Host, Inquiry, Operation, Secret, Subject, SubjectLock
+from workers.models import (
+    ACTIVE,
+    IS_ACTIVE,
+    ArchivedOperation,
+    Footprint,
+    Host,
+    IdempotencyKey,
+    Inquiry,
+    Operation,
+    Secret,
+    State,
+    Subject,
+    SubjectLock,
+)
 from workers.workflow import CONTROL
 
 GRACE_S = 30.0
+UNRUNG_S = 3 * recovery.RING_ANYWAY_S
 
 
 def _no_lease_outlives_its_operation() -> Iterable[Violation]:
@@ -26,11 +41,77 @@ def _no_lease_outlives_its_operation() -> Iterable[Violation]:
 
 def _no_operation_stands_still() -> Iterable[Violation]:
     for operation in Operation.objects.filter(
-        state__in=ACTIVE, admitted=True, deadline__lt=clock.now() - GRACE_S
+        IS_ACTIVE, admitted=True, deadline__lt=clock.now() - GRACE_S
     ):
         yield Violation(
             f"operation {operation.id} ({operation.kind}) is past its deadline",
             "computecloud status: check that beat and a control worker run",
+        )
+
+
+def _leases_are_renewed() -> Iterable[Violation]:
+    late = Operation.objects.filter(
+        IS_ACTIVE, lease_token__isnull=False, lease_until__lt=clock.now() - GRACE_S
+    )
+    for operation in late:
+        yield Violation(
+            f"worker {operation.lease_worker} has a lease on operation {operation.id} and does not renew it: it is "
+            "dead, and nobody sweeps",
+            fix=partial(recovery.free, operation, f"the lease of {operation.lease_worker} ran out"),
+        )
+
+
+def _what_is_due_is_published() -> Iterable[Violation]:
+    now = clock.now()
+    due = Operation.objects.filter(
+        IS_ACTIVE, lease_token=None, admitted=True, run_after__lte=now, dispatched_at__lt=now - UNRUNG_S
+    )
+    for operation in due:
+        yield Violation(
+            f"operation {operation.id} ({operation.kind}) is due and was not published for {UNRUNG_S:.0f} s: nobody "
+            "sweeps",
+            "computecloud status: check that beat and a control worker run",
+        )
+
+
+def _who_waits_has_others_before() -> Iterable[Violation]:
+    """A tenant's operation waits for its turn only while another of the tenant's is in the queues."""
+    busy = Operation.objects.filter(project_id=OuterRef("project_id"), admitted=True, state__in=ACTIVE)
+    waiting = Operation.objects.filter(
+        admitted=False, state=State.PENDING, dispatched_at__lt=clock.now() - GRACE_S
+    )
+    for operation in waiting.exclude(Exists(busy)):
+        yield Violation(
+            f"operation {operation.id} ({operation.kind}) waits for its turn, and its tenant has no other: nobody "
+            "sweeps",
+            fix=recovery.sweep,
+        )
+
+
+def _sharers_are_counted() -> Iterable[Violation]:
+    shared = Count("locks", filter=Q(locks__exclusive=False))
+    miscounted = Subject.objects.filter(deleting=False).annotate(shared=shared).exclude(sharers=F("shared"))
+    for subject in miscounted:
+        counted = Subject.objects.filter(id=subject.id, sharers=subject.sharers)
+        yield Violation(
+            f"{subject} counts {subject.sharers} operations that share it, there are {subject.shared}",
+            fix=partial(counted.update, sharers=subject.shared),
+        )
+
+
+def _operations_are_in_one_place() -> Iterable[Violation]:
+    twice = ArchivedOperation.objects.filter(Exists(Operation.objects.filter(id=OuterRef("id"))))
+    for key in twice.values_list("id", flat=True):
+        copy = ArchivedOperation.objects.filter(id=key)
+        yield Violation(f"operation {key} is in the ledger and in the archive", fix=copy.delete)
+
+
+def _idempotency_keys_expire() -> Iterable[Violation]:
+    late = IdempotencyKey.objects.filter(created_at__lt=idempotency.oldest(spare_h=1.0)).count()
+    if late:
+        yield Violation(
+            f"{late} Idempotency-Keys are older than they may be: beat does not have them removed",
+            fix=idempotency.forget_old,
         )
 
 
@@ -44,8 +125,8 @@ def _locks_belong_to_active_operations() -> Iterable[Violation]:
 
 
 def _holders_are_active() -> Iterable[Violation]:
-    active = Operation.objects.filter(state__in=ACTIVE).values("id")
-    for subject in Subject.objects.exclude(holder=None).exclude(holder__in=active):
+    active = Operation.objects.filter(id=OuterRef("holder"), state__in=ACTIVE)
+    for subject in Subject.objects.exclude(holder=None).exclude(Exists(active)):
         held = Subject.objects.filter(id=subject.id, holder=subject.holder)
         yield Violation(
             f"{subject} is held by operation {subject.holder}, which has ended",
@@ -119,6 +200,12 @@ def _inquiries_are_answered() -> Iterable[Violation]:
 
 invariants.register("no lease outlives its operation", _no_lease_outlives_its_operation)
 invariants.register("no operation is past its deadline", _no_operation_stands_still)
+invariants.register("leases are renewed by who holds them", _leases_are_renewed)
+invariants.register("what is due is published", _what_is_due_is_published)
+invariants.register("operations wait for their turn behind others", _who_waits_has_others_before)
+invariants.register("subjects count who shares them", _sharers_are_counted)
+invariants.register("operations are in the ledger or in the archive", _operations_are_in_one_place)
+invariants.register("idempotency keys expire", _idempotency_keys_expire)
 invariants.register("locks belong to active operations", _locks_belong_to_active_operations)
 invariants.register("subjects are held by active operations", _holders_are_active)
 invariants.register("secrets belong to active operations", _secrets_belong_to_active_operations)

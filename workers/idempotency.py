@@ -8,7 +8,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from django.db import connection, transaction
@@ -86,7 +86,7 @@ def take(request: Request) -> Claim | Answer:
         if claim := _insert(request):
             return claim
         if first := IdempotencyKey.objects.filter(_of(request)).first():
-            if first.created_at < _oldest():
+            if first.created_at < oldest():
                 IdempotencyKey.objects.filter(id=first.id, holder=first.holder).delete()
             else:
                 return _after(first, request)
@@ -129,11 +129,16 @@ def forget_old() -> None:
     """Remove the keys whose time is over."""
     while True:
         old = list(
-            IdempotencyKey.objects.filter(created_at__lt=_oldest()).values_list("id", flat=True)[:BATCH]
+            IdempotencyKey.objects.filter(created_at__lt=oldest()).values_list("id", flat=True)[:BATCH]
         )
         IdempotencyKey.objects.filter(id__in=old).delete()
         if len(old) < BATCH:
             return
+
+
+def oldest(*, spare_h: float = 0.0) -> datetime:
+    """Return when the oldest key was used that still counts; spare_h: and how much longer it may be there."""
+    return utc_now() - timedelta(hours=CONFIG.idempotency_keys_kept_h + spare_h)
 
 
 def _insert(request: Request) -> Claim | None:
@@ -225,7 +230,3 @@ def _of(request: Request) -> Q:
 
 def _unanswered(claim: Claim) -> Any:
     return IdempotencyKey.objects.filter(id=claim.id, holder=claim.holder, status=None)
-
-
-def _oldest() -> Any:
-    return utc_now() - timedelta(hours=CONFIG.idempotency_keys_kept_h)

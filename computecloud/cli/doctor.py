@@ -1,40 +1,126 @@
-"""computecloud doctor: runs every invariant that the rooms registered, and mends what they know how to mend."""
+"""computecloud doctor: states every invariant that the rooms registered, checks it, and mends what it can.
+
+Its exit status is for monitoring: 0 all hold (or were mended), 1 some are broken, 2 some could not be checked.
+"""
+
+import json
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 import click
 from rich.console import Console
 
 from computecloud.cli import database
+from computecloud.cli.failures import Failure
 from computecloud.cli.installation import enter_existing
 from computecloud.cli.programs import host_names
+
+if TYPE_CHECKING:
+    from workers.invariants import Check
+
+HOLDS, BROKEN, UNKNOWN = 0, 1, 2
+
+
+class CannotCheck(Failure):
+    """There is no cloud here, or its settings are wrong."""
+
+    exit_code = UNKNOWN
+
+
+@dataclass
+class Finding:
+    """What became of one invariant: the violations that are left with how to mend each, and those that were mended."""
+
+    name: str
+    left: list[tuple[str, str]] = field(default_factory=list)
+    mended: list[str] = field(default_factory=list)
+    error: str = ""  # why it could not be checked
+
+    @property
+    def status(self) -> int:
+        """Return what this says to a monitor."""
+        return UNKNOWN if self.error else BROKEN if self.left else HOLDS
 
 
 @click.command("doctor")
 @click.option("--fix", is_flag=True, help="Mend what can be mended.")
+@click.option("--json", "as_json", is_flag=True, help="Print the findings as JSON.")
 @click.option("--state-dir", type=click.Path(), help="The installation's state folder.")
-def command(fix: bool, state_dir: str | None) -> None:
-    """Check every invariant; fails where one is broken, and says how to mend it."""
-    installation, settings = enter_existing(state_dir)
-    settings.setdefault("HOST_NAME", host_names(settings)[0])
-    installation.enter(settings)
-    database.load(installation)
-    if not examine(Console(highlight=False, soft_wrap=True), fix=fix):
-        raise click.exceptions.Exit(1)
+def command(fix: bool, as_json: bool, state_dir: str | None) -> None:
+    """Check every invariant, and say how to mend what is broken.
+
+    Exit status: 0 all hold, or were mended; 1 some are broken; 2 some could not be checked.
+    """
+    try:
+        installation, settings = enter_existing(state_dir)
+        settings.setdefault("HOST_NAME", host_names(settings)[0])
+        installation.enter(settings)
+        database.load(installation)
+    except Failure as failure:
+        raise CannotCheck(failure.message, advice=failure.advice, log=failure.log) from None
+    findings = examine(fix=fix)
+    if as_json:
+        click.echo(json.dumps(as_document(findings), indent=1))
+    else:
+        show(Console(highlight=False, soft_wrap=True), findings)
+    if worst := max((finding.status for finding in findings), default=HOLDS):
+        raise click.exceptions.Exit(worst)
 
 
-def examine(console: Console, *, fix: bool) -> bool:
-    """Run the invariants and print what each found; returns whether all hold, or were mended."""
+def examine(*, fix: bool) -> list[Finding]:
+    """Check every invariant; with fix mend what can be mended, and look whether it is."""
     from workers import invariants
 
-    healthy = True
-    for name, check in invariants.registered().items():
+    return [_examined(name, check, fix=fix) for name, check in invariants.registered().items()]
+
+
+def _examined(name: str, check: "Check", *, fix: bool) -> Finding:
+    """Check one invariant. Whatever its check or mending raises is a finding, and the others are checked still."""
+    finding = Finding(name)
+    try:
         found = list(check())
-        console.print(f"  {'[red]✗[/red]' if found else '[green]✓[/green]'} {name}")
-        for violation in found:
-            console.print(f"      {violation.what}", markup=False)
-            if fix and violation.fix is not None:
+        fixable = [violation for violation in found if violation.fix is not None] if fix else []
+        for violation in fixable:
+            if violation.fix is not None:
                 violation.fix()
-                console.print("      [green]mended[/green]")
-            else:
-                console.print(f"      do this: {violation.mend}", markup=False)
-                healthy = False
-    return healthy
+        if fixable:
+            before, found = fixable, list(check())
+            still = {violation.what for violation in found}
+            finding.mended = [violation.what for violation in before if violation.what not in still]
+        finding.left = [(violation.what, violation.mend) for violation in found]
+    except Exception as error:  # noqa: BLE001 — one that cannot be checked hides no other
+        finding.error = f"{type(error).__name__}: {error}"
+    return finding
+
+
+def show(console: Console, findings: list[Finding]) -> None:
+    """Print each invariant with what was found."""
+    for finding in findings:
+        mark = {HOLDS: "[green]✓[/green]", BROKEN: "[red]✗[/red]", UNKNOWN: "[yellow]?[/yellow]"}
+        console.print(f"  {mark[finding.status]} {finding.name}")
+        for what in finding.mended:
+            console.print(f"      {what}", markup=False)
+            console.print("      [green]mended[/green]")
+        for what, mend in finding.left:
+            console.print(f"      {what}", markup=False)
+            console.print(f"      do this: {mend}", markup=False)
+        if finding.error:
+            console.print(f"      could not be checked: {finding.error}", markup=False)
+
+
+def as_document(findings: list[Finding]) -> dict[str, object]:
+    """Return the findings for a program to read."""
+    words = {HOLDS: "holds", BROKEN: "broken", UNKNOWN: "unknown"}
+    return {
+        "status": words[max((finding.status for finding in findings), default=HOLDS)],
+        "invariants": [
+            {
+                "name": finding.name,
+                "status": words[finding.status],
+                "violations": [{"what": what, "mend": mend} for what, mend in finding.left],
+                "mended": finding.mended,
+                "error": finding.error or None,
+            }
+            for finding in findings
+        ],
+    }

@@ -10,7 +10,7 @@ from click.testing import CliRunner
 from rich.console import Console
 
 from computecloud.cli.app import COMMANDS, computecloud
-from computecloud.cli.doctor import examine
+from computecloud.cli.doctor import BROKEN, HOLDS, UNKNOWN, as_document, examine, show
 from computecloud.cli.failures import Failure, end_of
 from computecloud.cli.progress import Progress
 from workers import invariants
@@ -87,7 +87,7 @@ def test_every_command_can_be_asked_for_help() -> None:
 def test_a_command_without_a_cloud_fails_with_advice(tmp_path: Path) -> None:
     for words in (["status"], ["doctor"], ["timeline"], ["down", "--purge"]):
         result = CliRunner().invoke(computecloud, [*words, "--state-dir", str(tmp_path)])
-        assert result.exit_code == 1
+        assert result.exit_code == (2 if words == ["doctor"] else 1)
         assert "do this:" in result.output
 
 
@@ -111,16 +111,53 @@ class Broken:
         self.fixed = True
 
 
+def diagnosed(*, fix: bool = False) -> tuple[str, list[int]]:
+    """Return what doctor prints, and the status of each invariant."""
+    out, findings = io.StringIO(), examine(fix=fix)
+    show(Console(file=out, soft_wrap=True), findings)
+    return out.getvalue(), [finding.status for finding in findings]
+
+
 def test_doctor_names_what_is_broken_and_how_to_mend_it(monkeypatch: pytest.MonkeyPatch) -> None:
     broken = Broken()
     monkeypatch.setattr(invariants, "_checks", {"tea is hot": broken.check, "water is wet": list})
-    out = io.StringIO()
-    console = Console(file=out, soft_wrap=True)
-    assert not examine(console, fix=False)
-    assert "✗ tea is hot" in out.getvalue()
-    assert "the tea is cold" in out.getvalue()
-    assert "do this: computecloud doctor --fix" in out.getvalue()
-    assert "✓ water is wet" in out.getvalue()
-    assert examine(console, fix=True)
+    said, statuses = diagnosed()
+    assert statuses == [BROKEN, HOLDS]
+    assert "✗ tea is hot" in said
+    assert "the tea is cold" in said
+    assert "do this: computecloud doctor --fix" in said
+    assert "✓ water is wet" in said
+    said, statuses = diagnosed(fix=True)
     assert broken.fixed
-    assert examine(console, fix=False)
+    assert ("mended" in said, statuses) == (True, [HOLDS, HOLDS])
+    assert diagnosed()[1] == [HOLDS, HOLDS]
+
+
+def test_doctor_does_not_believe_that_mending_has_helped(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(invariants, "_checks", {"tea": lambda: [Violation("cold", fix=lambda: None)]})
+    said, statuses = diagnosed(fix=True)
+    assert (statuses, "mended" in said) == ([BROKEN], False)
+
+
+def test_what_cannot_be_checked_or_mended_hides_nothing_else(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail() -> Iterable[Violation]:
+        raise ConnectionError("no kettle")
+
+    checks = {"a": fail, "b": lambda: [Violation("cold", "heat it")], "c": lambda: [Violation("x", fix=fail)]}
+    monkeypatch.setattr(invariants, "_checks", checks)
+    said, statuses = diagnosed(fix=True)
+    assert statuses == [UNKNOWN, BROKEN, UNKNOWN]
+    assert "could not be checked: ConnectionError: no kettle" in said
+    assert "do this: heat it" in said
+
+
+def test_doctor_speaks_json(monkeypatch: pytest.MonkeyPatch) -> None:
+    broken = Broken()
+    monkeypatch.setattr(invariants, "_checks", {"tea is hot": broken.check})
+    document = as_document(examine(fix=False))
+    assert document["status"] == "broken"
+    assert document["invariants"][0]["violations"] == [
+        {"what": "the tea is cold", "mend": "computecloud doctor --fix"}
+    ]
+    mended = as_document(examine(fix=True))
+    assert (mended["status"], mended["invariants"][0]["mended"]) == ("holds", ["the tea is cold"])

@@ -60,7 +60,9 @@ def test_the_list_of_operations_takes_as_many_queries_for_ten_as_for_two(world: 
             operator.get(path)
         return len(captured)
 
-    few = queries()
+    for _ in range(2):
+        world.boot()
+    few = queries()  # why those two wait is in it
     for _ in range(8):
         world.boot()
     assert queries() <= few
