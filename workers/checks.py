@@ -40,9 +40,7 @@ def _no_lease_outlives_its_operation() -> Iterable[Violation]:
 
 
 def _no_operation_stands_still() -> Iterable[Violation]:
-    for operation in Operation.objects.filter(
-        IS_ACTIVE, admitted=True, deadline__lt=clock.now() - GRACE_S
-    ):
+    for operation in Operation.objects.filter(IS_ACTIVE, admitted=True, deadline__lt=clock.now() - GRACE_S):
         yield Violation(
             f"operation {operation.id} ({operation.kind}) is past its deadline",
             "computecloud status: check that beat and a control worker run",
