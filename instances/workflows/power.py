@@ -121,7 +121,7 @@ def _reboot_action(ctx: Context) -> str:
     return "reboot_hard" if ctx.params["hard"] else "reboot"
 
 
-_ASKED = "a guest that was asked to shut down is switched on again by the undo of await_off"
+_ASKED = "the undo of ask switches it on again"
 
 START = register(
     Workflow(
@@ -142,8 +142,8 @@ STOP = register(
         done=write_stopped,
         undone=stop_failed,
         steps=(
-            Step(name="ask", do=ask_to_shut_down, no_undo=_ASKED),
-            Step(name="await_off", do=await_off, undo=switch_on),
+            Step(name="ask", do=ask_to_shut_down, undo=switch_on),
+            Step(name="await_off", do=await_off, no_undo=_ASKED),
         ),
     )
 )
@@ -156,8 +156,8 @@ REBOOT = register(
         done=write_rebooted,
         undone=reboot_failed,
         steps=(
-            Step(name="ask", do=ask_to_shut_down, no_undo=_ASKED, when=_is_soft),
-            Step(name="await_off", do=await_off, undo=switch_on, when=_is_soft),
+            Step(name="ask", do=ask_to_shut_down, undo=switch_on, when=_is_soft),
+            Step(name="await_off", do=await_off, no_undo=_ASKED, when=_is_soft),
             Step(name="power_on", do=switch_on, no_undo="the guest ran before, and runs", when=_is_soft),
             Step(name="reset", do=reset, no_undo="the guest ran before, and runs", when=_is_hard),
         ),

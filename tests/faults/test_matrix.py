@@ -4,9 +4,11 @@ from uuid import UUID
 
 import pytest
 
+from hypervisors.driver import PowerState
 from tests.faults import record
 from tests.faults.world import World, counts
 from workers import cancel, probes, workflow
+from workers.driver import driver
 from workers.models import Operation
 from workers.testing import Drive, Fault, crash, failure, matrix
 
@@ -84,6 +86,9 @@ def check_end(kind: str, instance, operation, before) -> None:
         )
         assert after["footprints"] == after["subjects"] == 0
     else:
+        guest = driver().guest(str(instance.node), instance.id)
+        runs = guest.power_state is PowerState.RUNNING
+        assert instance.vm_state in ("error", "active" if runs else "stopped")
         stood = "stopped" if kind == "start" else "active"
         if operation.state == "cancelled":
             assert (instance.vm_state, instance.fault) == (stood, None)
