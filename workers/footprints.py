@@ -1,6 +1,5 @@
 """Footprints: noted before the effect, made after it, removing before its removal, and the row gone with the thing."""
 
-from collections.abc import Iterable
 from uuid import UUID
 
 from django.db.models import QuerySet
@@ -48,12 +47,9 @@ def gone(ctx: Context, step: Step) -> None:
         _of_step(ctx, step).delete()
 
 
-def forget(subject_id: UUID, *, host: str, kinds: Iterable[str] | None = None) -> None:
-    """Forget a subject's things on one host, of these kinds or all: they are gone."""
-    rows = Footprint.objects.filter(subject_id=subject_id, host=host)
-    if kinds is not None:
-        rows = rows.filter(kind__in=list(kinds))
-    rows.delete()
+def forget(subject_id: UUID, *, host: str) -> None:
+    """Forget a subject's things on one host: they are gone."""
+    Footprint.objects.filter(subject_id=subject_id, host=host).delete()
 
 
 def _of_step(ctx: Context, step: Step) -> QuerySet[Footprint]:

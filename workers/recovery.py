@@ -75,20 +75,17 @@ def _each(operations: Iterable[Operation], act: Callable[[Operation], object]) -
             log.exception("sweep.failed", operation_id=str(operation.id), kind=operation.kind)
 
 
-_WAITING = """
-SELECT id FROM workers_operation
+_WAKE = """
+UPDATE workers_operation SET run_after = 0, dispatched_at = %(now)s
 WHERE subject_id = %(subject_id)s AND state IN ('pending', 'running', 'undoing') AND lease_token IS NULL AND admitted
+RETURNING id
 """
 
 
 def wake(subject_id: UUID) -> None:
     """Publish again, now, what is active on a subject: what it waited for has happened."""
-    for (key,) in sql.fetch(_WAITING, {"subject_id": subject_id}):
-        operation_id = sql.as_uuid(key)
-        Operation.objects.filter(id=operation_id, lease_token=None).update(
-            run_after=0, dispatched_at=clock.now()
-        )
-        dispatch.publish_id(operation_id)
+    for (key,) in sql.fetch(_WAKE, {"subject_id": subject_id, "now": clock.now()}):
+        dispatch.publish_id(sql.as_uuid(key))
 
 
 def take_over_host(host: str) -> int:

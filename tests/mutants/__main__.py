@@ -25,7 +25,7 @@ from tests.mutants.guards import Guard
 ROOT = Path(__file__).resolve().parents[2]
 ENGINE_TESTS = ("tests/workers", "tests/faults")
 DRIVER_TESTS = ("tests/hypervisors/test_contract.py", "tests/hypervisors/test_fake.py")
-LATER_TESTS = ("tests/instances", "tests/hypervisors/test_gated.py")
+LATER_TESTS = ("tests/hypervisors/test_gated.py",)
 FAST = "not guest and not cloud"
 REAL_DRIVER = "hypervisors/libvirt/"
 LIMIT_S = 300.0

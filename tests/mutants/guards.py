@@ -15,6 +15,8 @@ NOT_ENGINE = {"testing.py", "admin.py", "apps.py", "models.py", "checks.py", "pr
 WORKFLOWS = ("instances/workflows/*.py", "instances/on_host.py")
 DRIVERS = "hypervisors/**/*.py"
 
+# Where a transaction holds a step together, or what ends in its place; elsewhere it only saves commits.
+TRANSACTIONS = {"runner.py", "undoing.py", "recovery.py", "lost_hosts.py", "archive.py"}
 # Calls whose answer is whether a row was hit: the queryset's and our own.
 HITS = {
     "update",
@@ -30,7 +32,7 @@ HITS = {
 }
 NOTES = {"plan", "made", "removing", "gone", "forget", "note_made"}
 # What says which row is meant, and is no condition on how it stands.
-ADDRESSES = {"id", "pk", "name", "subject_id", "operation_id", "consumer_id", "id__in"}
+ADDRESSES = {"id", "pk", "name", "subject_id", "operation", "operation_id", "id__in", "operation_id__in"}
 NOTHING = '__import__("contextlib").nullcontext()'
 ANYTHING = '__import__("django").db.models.Q()'
 
@@ -89,7 +91,8 @@ class _Source:
         yield from self._sql_conditions()
         yield from self._filters()
         yield from self._calls()
-        yield from self._transactions()
+        if Path(self.file).name in TRANSACTIONS:
+            yield from self._transactions()
         yield from self._locks()
 
     def workflows(self) -> Iterator[Guard]:
@@ -140,7 +143,7 @@ class _Source:
         spans = _split(self.text[start:stop])
         for first, last in spans:
             words = self.text[start + first : start + last]
-            address = re.match(r"(\w+\.)?(id|subject_id|operation_id|project_id) (=|IN)", words)
+            address = re.match(r"(\w+\.)?(id|name|subject_id|operation_id|project_id) (=|IN)", words)
             if address or words.startswith("{") or (len(spans) == 1 and "lease_token" in words):
                 continue
             line = self.text.count("\n", 0, start + first) + 1
