@@ -3,7 +3,7 @@
 import sqlite3
 import threading
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from contextlib import closing, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -182,6 +182,7 @@ class Watch:
     cloud: Cloud
     ledger: Ledger
     follower: Follower
+    tell: Callable[[str], None]
     broken: list[str] = field(default_factory=list)
     looks: int = 0
     _ended: threading.Event = field(default_factory=threading.Event)
@@ -202,15 +203,20 @@ class Watch:
     def look(self) -> None:
         """Look once."""
         self.note(self.ledger.broken(NEVER))
-        if self.cloud.driver == "fake":
-            names = [uuid for uuid, _ in fake_guests(self.cloud.state)]
-            if twice := {name for name in names if names.count(name) > 1}:
-                self.note([f"a server has two guests: {name}" for name in twice])
+        if self.cloud.driver == "fake" and (twice := self._twice()):  # one may move between two looks
+            self.note([f"a server has two guests: {name}" for name in twice & self._twice()])
         self.looks += 1
+
+    def _twice(self) -> set[str]:
+        names = [uuid for uuid, _ in fake_guests(self.cloud.state)]
+        return {name for name in names if names.count(name) > 1}
 
     def note(self, lines: Iterable[str]) -> None:
         """Keep what must never be, once."""
-        self.broken += [line for line in lines if line not in self.broken]
+        for line in lines:
+            if line not in self.broken:
+                self.broken.append(line)
+                self.tell(f"BROKEN: {line}")
 
     def _every(self, work: Any, every_s: float) -> None:
         while not self._ended.wait(every_s):

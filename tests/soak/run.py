@@ -42,7 +42,7 @@ class Soak:
         self.follower = Follower(self.ledger)
         self.traffic = Traffic(self.cloud, make_tenants(self.cloud))
         self.strikes = Strikes(self.cloud, self.ledger, self.follower)
-        self.watch = Watch(self.cloud, self.ledger, self.follower)
+        self.watch = Watch(self.cloud, self.ledger, self.follower, self.tell)
         before, ended_before = leftovers.snapshot(self.cloud.state), self._ended()
         self.watch.start()
         began = time.monotonic()
@@ -139,7 +139,7 @@ class Soak:
 
     def _tell_how_it_goes(self, began: float) -> None:
         while not self.strikes.disarmed.wait(TELL_EVERY_S):
-            asked, struck = sum(self.traffic.answers.values()), sum(self.strikes.struck.values())
+            asked, struck = self.traffic.asked, sum(self.strikes.struck.values())
             times = sorted(time_s for all_s in self.follower.times_s.values() for time_s in all_s)
             self.tell(
                 f"{time.monotonic() - began:5.0f} s: {asked} requests, {struck} faults"

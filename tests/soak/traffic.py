@@ -84,6 +84,11 @@ class Traffic:
             outcome = "unanswered"
         self._count(f"{event.name} {outcome}")
 
+    @property
+    def asked(self) -> int:
+        """Return how many requests have come to an end, each once."""
+        return sum(self.answers.values()) - self.answers["asked again"]
+
     def _count(self, outcome: str) -> None:
         with self._guard:
             self.answers[outcome] += 1
