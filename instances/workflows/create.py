@@ -4,6 +4,8 @@ from functools import partial
 from typing import Any
 from uuid import UUID
 
+from django.db import transaction
+
 import images.cache
 import networking.services
 from computecloud.config import CONFIG
@@ -52,7 +54,8 @@ def claim_node(ctx: Context, result: dict[str, Any]) -> None:
 
 def release_node(ctx: Context) -> None:
     """Give the claim back; the server has no host any more, and no place in a node's counts."""
-    claims.release(ctx.subject_id)
+    with transaction.atomic():  # or a worker that dies in between leaves the node's counters wrong
+        claims.release(ctx.subject_id)
 
 
 def wire_ports(ctx: Context) -> dict[str, Any]:
