@@ -1,6 +1,7 @@
 """What is looked at while a soak runs: the ledger and the fake hosts, from outside, by SQL alone."""
 
 import sqlite3
+import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterable
@@ -103,12 +104,21 @@ def fake_guests(state: Path) -> list[tuple[str, bool]]:
     return found
 
 
+def real_guests() -> list[tuple[str, bool]]:
+    """Return (uuid, whether it runs) of every guest that libvirt has."""
+
+    def listed(*which: str) -> list[str]:
+        command = ["virsh", "-c", "qemu:///system", "list", "--uuid", *which]
+        return subprocess.run(command, capture_output=True, text=True, check=False).stdout.split()
+
+    running = listed()
+    return [(uuid.replace("-", ""), uuid in running) for uuid in listed("--all")]
+
+
 def misplaced(cloud: Cloud, ledger: Ledger) -> list[str]:
     """Return what differs between the servers that are there and the guests that are there, in a quiet moment."""
-    if cloud.driver != "fake":
-        return []
     servers = dict(ledger.ask("SELECT id, vm_state FROM instances_instance WHERE NOT deleted"))
-    guests = fake_guests(cloud.state)
+    guests = fake_guests(cloud.state) if cloud.driver == "fake" else real_guests()
     names = [uuid for uuid, _ in guests]
     lines = [f"guest {uuid} is there {names.count(uuid)} times" for uuid in {*names} if names.count(uuid) > 1]
     lines += [f"guest {uuid} has no server" for uuid in names if uuid not in servers]

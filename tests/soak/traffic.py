@@ -17,7 +17,7 @@ from tests.soak.plan import TENANTS, Event
 PASSWORD = "soaked to the bone 7"
 INSIST_S = 90.0  # what is not answered is asked for again; the web server may be away
 PATIENCE_S = 6.0  # an action is asked for again while the server is busy
-AGAIN_S = 0.5
+AGAIN_S = 1.0
 SERVERS = "/compute/v2.1/servers"
 BODIES: dict[str, dict[str, Any]] = {
     "start": {"os-start": None},
