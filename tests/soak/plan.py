@@ -100,6 +100,7 @@ def schedule(shape: Shape) -> list[Event]:
     chance = random.Random(f"{shape.seed} {shape.minutes} {shape.driver} {shape.hosts}")
     end_s = shape.minutes * 60
     events = [*_operations(chance, shape, end_s), *_faults(chance, shape, end_s)]
+    events += _cancels(random.Random(f"{shape.seed} cancels"), events)
     quiet_s = QUIET_EVERY_S
     while quiet_s < end_s - QUIET_EVERY_S / 2:
         events.append(Event(quiet_s, "quiet", "count"))
@@ -145,6 +146,19 @@ def _life(chance: random.Random, name: str, born_s: float, end_s: float) -> Iter
     if racing:
         yield operation(gone_s - chance.uniform(0, 0.2), _action(chance, power))
     yield operation(min(gone_s, end_s), "delete")
+
+
+def _cancels(chance: random.Random, events: list[Event]) -> list[Event]:
+    """Return a cancel for some of the operations, soon after each was asked for."""
+    asked = [event for event in events if event.kind == "operation" and event.name != "delete"]
+    return [
+        Event(
+            round(event.at_s + chance.uniform(0, 0.6), 3), "operation", "cancel",
+            {"server": event.details["server"], "tenant": event.details["tenant"], "after": event.name},
+        )
+        for event in asked
+        if chance.random() < 0.06
+    ]  # fmt: skip
 
 
 def _action(chance: random.Random, power: str) -> str:

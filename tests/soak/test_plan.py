@@ -29,7 +29,7 @@ def test_half_an_hour_has_enough_of_everything(seed: str) -> None:
 def test_every_server_that_is_made_is_deleted_after_all_that_is_done_to_it() -> None:
     last: dict[str, str] = {}
     for event in plan.schedule(SHAPE):
-        if event.kind == "operation":
+        if event.kind == "operation" and event.name != "cancel":  # which may find nothing
             last[event.details["server"]] = event.name
     assert {*last.values()} == {"delete"}
 

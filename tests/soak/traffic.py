@@ -76,8 +76,8 @@ class Traffic:
             if event.name == "create":
                 outcome = self._create(name, tenant, event.details)
             else:
-                self._made[name].wait(INSIST_S)
-                outcome = self._delete(name, tenant) if event.name == "delete" else self._act(event)
+                self._made[name].wait(0 if event.name == "cancel" else INSIST_S)
+                outcome = self._change(event)
         except Refused as refused:
             outcome = f"refused {refused.status}"
         except Failure:
@@ -166,6 +166,21 @@ class Traffic:
 
     def _ids_of(self, name: str, tenant: str) -> list[str]:
         return [self._ids[name]] if name in self._ids else self.named(tenant, name)
+
+    def _change(self, event: Event) -> str:
+        name, tenant = event.details["server"], event.details["tenant"]
+        if event.name == "delete":
+            return self._delete(name, tenant)
+        return self._cancel(name, tenant) if event.name == "cancel" else self._act(event)
+
+    def _cancel(self, name: str, tenant: str) -> str:
+        """Cancel the newest operation that is active on a server of this name; there may be none any more."""
+        for server in self._ids_of(name, tenant)[:1]:
+            listed = self.client(tenant).get(f"/operations/?server={server}&state=active")["operations"]
+            for operation in listed[:1]:
+                self.client(tenant).post(f"/operations/{operation['id']}/cancel", {})
+                return "accepted"
+        return "of nothing"
 
     def _delete(self, name: str, tenant: str) -> str:
         deadline = time.monotonic() + INSIST_S
