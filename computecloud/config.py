@@ -58,6 +58,9 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     fake_node_memory_mib: Annotated[int, _about("memory of a fake node")] = 262_144
     fake_node_disk_gib: Annotated[int, _about("disk of a fake node")] = 4_096
     fake_delay_s: Annotated[float, _about("how long each call of the fake driver takes")] = 0.0
+    fake_image_files: Annotated[
+        bool, _about("a fake host fetches images into its cache, as a real one does")
+    ] = False
     reserved_memory_mib: Annotated[int, _about("memory kept for the host itself")] = 512
     reserved_disk_gib: Annotated[int, _about("disk kept for the host itself")] = 0
     cpu_allocation_ratio: Annotated[float, _about("virtual processors sold for each real one")] = 16.0
@@ -87,6 +90,10 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     login_failures_max: Annotated[int, _about("failed log-ins of one account before it is held up")] = 10
     login_window_s: Annotated[int, _about("time over which failed log-ins count")] = 300
     image_max_gib: Annotated[int, _about("largest image accepted")] = 64
+    image_transfer_mib_s: Annotated[
+        float,
+        _about("most that one transfer into a host's image cache takes of the store; 0: as fast as it goes"),
+    ] = 0.0
     public_cidr: Annotated[str, _about("addresses of the public network that bin/up makes")] = "172.24.4.0/24"
     dns_servers: Annotated[str, _about("name servers handed to guests, comma separated")] = ""
     web_host: Annotated[str, _about("address the web server listens on")] = "127.0.0.1"

@@ -54,9 +54,12 @@ class FakeDriver:
     """Thousands of nodes behind one worker; `faults` plans failures, `guest_*` do what guests do by themselves."""
 
     name = "fake"
-    capabilities = frozenset({Capability.CONFIG_DRIVE, Capability.CONSOLE_LOG, Capability.EVENTS})
 
     def __init__(self, options: Options) -> None:
+        files = {Capability.IMAGE_FILES} if options.fake_image_files else set()
+        self.capabilities = frozenset(
+            {Capability.CONFIG_DRIVE, Capability.CONSOLE_LOG, Capability.EVENTS, *files}
+        )
         self.faults = FaultPlan()
         self._options = options
         self._events = Announcer()

@@ -33,6 +33,7 @@ class Options:
     fake_node_memory_mib: int = 262_144
     fake_node_disk_gib: int = 4_096
     fake_delay_s: float = 0.0
+    fake_image_files: bool = False
     gate_dir: str = ""  # tests only: see hypervisors.gated
 
     def __post_init__(self) -> None:

@@ -1,14 +1,17 @@
 """What must be true between image records, their bytes and the hosts' caches."""
 
+import time
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
+from pathlib import Path
 from uuid import UUID
 
-from images import cache, files, services, store
+from images import cache, fetching, files, services, store
 from images.models import Image
 from images.states import WHOLE, Status
 from workers.invariants import Violation, register
 
+NOTE_READ_S = 60.0
 InUse = Callable[[str], Iterable[UUID]]
 _in_use: list[InUse] = []
 
@@ -60,13 +63,21 @@ def cached_without_image() -> Iterator[Violation]:
 
 
 def unfinished_in_cache() -> Iterator[Violation]:
-    """Yield the half-fetched files that dead processes left in caches."""
+    """Yield the half-fetched files that dead processes left in caches, and notes about them that nobody read."""
     for host in cache.hosts():
         folder = cache.of_host(host).folder
-        for final in files.parts(folder):
+        for final in {*files.parts(folder), *_old_notes(folder)}:
             if not files.is_being_written(final):
                 what = f"host {host} holds a half-fetched image {final.name}"
-                yield Violation(what, fix=partial(files.sweep, folder))
+                yield Violation(what, fix=partial(fetching.sweep, folder))
+
+
+def _old_notes(folder: Path) -> Iterator[Path]:
+    """Yield what the notes are about that are older than any pause between two tries."""
+    for final in fetching.noted(folder):
+        note = fetching.read_note(final)
+        if note is None or not 0 <= time.monotonic() - note.at_s < NOTE_READ_S:
+            yield final
 
 
 register("every file in the image store belongs to an image", bytes_without_image)

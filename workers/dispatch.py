@@ -38,7 +38,8 @@ def links_of(operation: Operation) -> list[Link]:
     if operation.state == State.UNDOING:
         return route.undo_segment(*where)
     if operation.state in ACTIVE and operation.admitted:
-        return route.segment(*where)
+        links = route.segment(*where)
+        return route.slowly(links) if operation.slow and links else links
     return []
 
 
@@ -71,13 +72,13 @@ def publish(operation: Operation) -> bool:
 
 
 _POSITION = """
-SELECT kind, state, params, host, cursor, admitted FROM workers_operation WHERE id = %(id)s
+SELECT kind, state, params, host, cursor, admitted, slow FROM workers_operation WHERE id = %(id)s
 """
 
 
 def publish_id(operation_id: UUID) -> bool:
     """Publish what follows in an operation, as it stands in the ledger now."""
-    for kind, state, params, host, cursor, admitted in sql.fetch(_POSITION, {"id": operation_id}):
+    for kind, state, params, host, cursor, admitted, slow in sql.fetch(_POSITION, {"id": operation_id}):
         return publish(
             Operation(
                 id=operation_id,
@@ -87,6 +88,7 @@ def publish_id(operation_id: UUID) -> bool:
                 host=host,
                 cursor=cursor,
                 admitted=admitted,
+                slow=slow,
             )
         )
     return True

@@ -23,6 +23,7 @@ def driver() -> Driver:
             fake_node_memory_mib=CONFIG.fake_node_memory_mib,
             fake_node_disk_gib=CONFIG.fake_node_disk_gib,
             fake_delay_s=CONFIG.fake_delay_s,
+            fake_image_files=CONFIG.fake_image_files,
             gate_dir=CONFIG.gate_dir,
         ),
     )

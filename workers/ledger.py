@@ -39,7 +39,7 @@ _TAKES = {
 _ADVANCE = """
 UPDATE workers_operation SET cursor = %(next)s, attempt = %(attempt)s, rings = 0, results = %(results)s,
     host = %(host)s, lease_token = %(token_next)s, lease_until = %(until)s, leased_at = %(now)s,
-    dispatched_at = %(now)s, run_after = 0, waits_for = '', updated_at = %(at)s
+    dispatched_at = %(now)s, run_after = 0, waits_for = '', slow = FALSE, updated_at = %(at)s
 WHERE id = %(id)s AND lease_token = %(token)s AND state = %(state)s AND (state = 'undoing' OR cancelled_by = '')
 """
 
@@ -65,7 +65,8 @@ WHERE id = %(id)s AND lease_token = %(token)s AND state = 'undoing'
 
 _PAUSE = """
 UPDATE workers_operation SET lease_token = NULL, run_after = %(run_after)s, dispatched_at = %(run_after)s,
-    attempt = attempt - %(uncounted)s, rings = 0, waits_for = %(reason)s, updated_at = %(at)s
+    attempt = attempt - %(uncounted)s, rings = 0, waits_for = %(reason)s, slow = %(slow)s,
+    updated_at = %(at)s
 WHERE id = %(id)s AND lease_token = %(token)s AND (state = 'undoing' OR cancelled_by = '')
 """
 
@@ -250,8 +251,8 @@ def begin_anew(lease: Lease, results: dict[str, Any], *, undo_s: float) -> bool:
     return bool(sql.execute(_BEGIN_ANEW, values))
 
 
-def pause(lease: Lease, *, after_s: float, counts: bool, reason: str = "") -> bool:
-    """Give the lease back; the step runs again after after_s. counts: the attempt counts as one.
+def pause(lease: Lease, *, after_s: float, counts: bool, reason: str = "", slow: bool = False) -> bool:
+    """Give the lease back; the step runs again after after_s. counts: the attempt counts as one. slow: as Wait says.
 
     False: it is not ours any more, or the operation is cancelled and goes no further.
     """
@@ -260,11 +261,19 @@ def pause(lease: Lease, *, after_s: float, counts: bool, reason: str = "") -> bo
         "run_after": now + after_s,
         "uncounted": 0 if counts else 1,
         "reason": reason[:255],
+        "slow": slow,
         "id": lease.operation_id,
         "token": lease.token,
         **_moment(now),
     }
     return bool(sql.execute(_PAUSE, values))
+
+
+def put_off(operation_id: UUID, *, after_s: float) -> None:
+    """Have the sweeper publish an operation again after after_s, unless somebody runs a step of it."""
+    statement = """UPDATE workers_operation SET run_after = %(at)s, dispatched_at = %(at)s, rings = 0
+             WHERE id = %(id)s AND lease_token IS NULL"""
+    sql.execute(statement, {"at": clock.now() + after_s, "id": operation_id})
 
 
 def hold(ctx: Context) -> None:

@@ -60,7 +60,7 @@ class Host(models.Model):
     @property
     def queues(self) -> tuple[str, ...]:
         """Return every queue that the host's worker reads."""
-        return (self.queue,)
+        return (self.queue, f"{self.queue}.slow")
 
 
 class MachineClock(models.Model):
@@ -133,12 +133,15 @@ class Operation(models.Model):
     run_after = models.FloatField(default=0)
     deadline = models.FloatField(default=0)
     rings = models.IntegerField(default=0, help_text="how often the sweeper published it again at this step")
-    # The next two have defaults in the database: workers of the version before write rows without them.
+    # The next three have defaults in the database: workers of the version before write rows without them.
     cancelled_by = models.CharField(
         max_length=255, blank=True, default="", db_default="", help_text="who asked for its end"
     )
     waits_for = models.CharField(
         max_length=255, blank=True, default="", db_default="", help_text="why its step looks again later"
+    )
+    slow = models.BooleanField(
+        default=False, db_default=False, help_text="its step is for the host's slow queue"
     )
     error = models.TextField(blank=True)
     created_at = models.DateTimeField(default=utc_now)

@@ -20,6 +20,7 @@ from workers import ledger
 from workers.ledger import Lease
 from workers.workflow import Context
 
+SLOW_AT_ONCE = 2  # steps of the slow queue, so that they never take all threads, whatever holds them up
 BATON_S = 5.0  # a message that took longer to come round is taken for lost
 
 
@@ -46,6 +47,9 @@ class Process:
     _batons: dict[tuple[UUID, int], Baton] = field(default_factory=dict)
     _running: set[str] = field(default_factory=set)
     _locked: set[UUID] = field(default_factory=set)
+    slow_places: threading.BoundedSemaphore = field(
+        default_factory=lambda: threading.BoundedSemaphore(SLOW_AT_ONCE)
+    )
     _guard: threading.Lock = field(default_factory=threading.Lock)
 
     def pass_on(self, lease: Lease, ctx: Context) -> None:

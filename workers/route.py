@@ -1,12 +1,13 @@
 """Which step is next, on which queue: pure functions of a workflow, an operation's parameters and its host."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from workers.ledger import DO, UNDO
 from workers.workflow import CONTROL, Step, Workflow
 
 FINISH = -1
+SLOW = ".slow"
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +22,14 @@ class Link:
 def queue_of(step: Step, host: str | None) -> str:
     """Return the queue of a step whose host is known, or that needs none."""
     return CONTROL if step.on == CONTROL else f"host.{host}"
+
+
+def slowly(links: list[Link]) -> list[Link]:
+    """Return the links with the first one on its host's slow queue, where it waits for something long."""
+    first = links[0]
+    if first.queue == CONTROL:
+        return links
+    return [replace(first, queue=first.queue + SLOW), *links[1:]]
 
 
 def _runs(step: Step, params: dict[str, Any]) -> bool:

@@ -74,7 +74,8 @@ def _do(flow: Workflow, step: Step, lease: Lease, ctx: Context) -> Outcome:
     result = step.do(ctx) if step.do is not None else None
     if isinstance(result, Wait):
         log.info("step.waits", step=step.name, reason=result.reason)
-        if not ledger.pause(lease, after_s=result.after_s, counts=False, reason=result.reason):
+        slow = result.slow
+        if not ledger.pause(lease, after_s=result.after_s, counts=False, reason=result.reason, slow=slow):
             raise Overtaken
         return Outcome.STOP
     reach(flow.kind, step.name, "done")

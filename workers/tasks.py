@@ -6,10 +6,14 @@ from uuid import UUID
 from celery import Task, shared_task
 from celery.exceptions import Ignore
 
-from workers import admission, dispatch, events, liveness, messages, recovery, runner
+from workers import admission, dispatch, events, ledger, liveness, messages, recovery, runner
 from workers.ask import answer as answer_inquiry
 from workers.models import Operation
 from workers.outcome import Outcome
+from workers.process import PROCESS
+from workers.route import SLOW
+
+SLOW_AGAIN_S = 1.0
 
 
 @shared_task(bind=True, name=dispatch.STEP_TASK)
@@ -24,7 +28,7 @@ def step(self: "Task[..., None]", *words: Any, **named: Any) -> None:
     operation = link[0]
     chain: Any = self.request.chain or []  # the last is next
     here = (self.request.delivery_info or {}).get("routing_key")
-    outcome = runner.run(*link)
+    outcome = _run_slowly(link) if here and here.endswith(SLOW) else runner.run(*link)
     while outcome is Outcome.NEXT and chain and chain[-1]["options"].get("queue") == here:
         following = chain.pop()
         link = messages.read_step(following["args"], following["kwargs"])
@@ -40,6 +44,17 @@ def step(self: "Task[..., None]", *words: Any, **named: Any) -> None:
         recovery.wake(subject)
     if chain:
         raise Ignore
+
+
+def _run_slowly(link: messages.Step) -> Outcome:
+    """Run a link of the slow queue where one of its few threads is free; else it comes again."""
+    if not PROCESS.slow_places.acquire(blocking=False):
+        ledger.put_off(link[0], after_s=SLOW_AGAIN_S)
+        return Outcome.STOP
+    try:
+        return runner.run(*link)
+    finally:
+        PROCESS.slow_places.release()
 
 
 @shared_task(name="workers.sweep", base=messages.Known)

@@ -65,10 +65,14 @@ class Context:
 
 @dataclass(frozen=True, slots=True)
 class Wait:
-    """A step's answer when it must look again later; it holds no lease meanwhile."""
+    """A step's answer when it must look again later; it holds no lease meanwhile.
+
+    slow: it waits for something long, such as a transfer; its next looks go through the host's slow queue.
+    """
 
     after_s: float
     reason: str
+    slow: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ import click
 from computecloud.cli import guests, libvirt_daemon, purge
 from computecloud.cli.failures import Failure
 from computecloud.cli.installation import Installation, find
-from computecloud.cli.processes import end, orphans
+from computecloud.cli.processes import end, orphans, transfers
 from computecloud.cli.programs import programs
 from computecloud.cli.progress import Progress
 from computecloud.cli.supervisor import Supervisor
@@ -43,6 +43,7 @@ def stop(installation: Installation, settings: dict[str, str], progress: Progres
     """Stop every process of the installation; False where none ran."""
     with progress.step("Stop processes") as step:
         stopped = Supervisor(installation).stop(step)
+        end(transfers(installation))
         wanted = {"WEB_HOST": "127.0.0.1", "WEB_PORT": "8774", **settings}
         with suppress(Failure):
             left = orphans(

@@ -24,6 +24,18 @@ def command_of(pid: int) -> bytes:
     return Path(f"/proc/{pid}/cmdline").read_bytes()
 
 
+def transfers(installation: Installation) -> list[int]:
+    """Return the processes that bring images into this installation's caches; they outlive its workers."""
+    mark, folder = b"images.fetching", str(installation.state / "hosts").encode()
+    found = []
+    for process in Path("/proc").iterdir():
+        with suppress(OSError, ValueError):
+            words = command_of(int(process.name)).split(b"\0")
+            if words[1:3] == [b"-m", mark] and b"".join(words[3:4]).startswith(folder):
+                found.append(int(process.name))
+    return found
+
+
 def orphans(installation: Installation, wanted: Iterable[Program]) -> list[int]:
     """Return processes of this installation whose supervisor died without them.
 

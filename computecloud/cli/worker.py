@@ -14,7 +14,7 @@ from computecloud.cli.installation import find
     "--threads", type=click.IntRange(1, 256), default=4, show_default=True, help="Steps run at once."
 )
 def command(role: str, threads: int) -> None:
-    """Read the queue `control`, or that of this host, until told to stop."""
+    """Read the queue `control`, or the two of this host, until told to stop."""
     installation = find()
     installation.enter({**installation.settings(), "ROLE": role})
     raise click.exceptions.Exit(run(role, threads=threads))
@@ -35,7 +35,7 @@ def run(role: str, *, threads: int) -> int:
         hostname=f"{queue}@{os.uname().nodename}",
         pool_cls="threads",
         concurrency=threads,
-        queues=[queue],
+        queues=[queue, f"{queue}.slow"] if role == "host" else [queue],
         loglevel="WARNING",
         without_gossip=True,
         without_mingle=True,

@@ -6,10 +6,10 @@ from uuid import UUID
 
 from django.db import transaction
 
-import images.cache
 import networking.services
 from computecloud.config import CONFIG
 from hypervisors.driver import Capability, PowerState
+from images import transfers
 from instances import addresses, guests, transitions
 from instances.states import TaskState
 from instances.workflows import deadlines
@@ -18,10 +18,12 @@ from networking.facts import PlannedNic
 from scheduling import claims, place
 from scheduling.models import DISK_GB, MEMORY_MB, VCPU
 from scheduling.request import PlaceRequest
-from workers import ledger
+from workers import ledger, recovery
 from workers.driver import driver
 from workers.retry import StepFailed
-from workers.workflow import CONTROL, Again, Context, HostDies, Step, Trace, Workflow, register
+from workers.workflow import CONTROL, Again, Context, HostDies, Step, Trace, Wait, Workflow, register
+
+LOOK_AGAIN_S = 5.0
 
 
 def _has_nics(params: dict[str, Any]) -> bool:
@@ -80,10 +82,12 @@ def unwire_ports(ctx: Context) -> None:
     networking.services.unbind(ctx.subject_id)
 
 
-def fetch_image(ctx: Context) -> None:
-    """Have the image in this host's cache."""
-    if Capability.IMAGE_FILES in driver().capabilities:
-        images.cache.fetch(UUID(ctx.params["image"]["id"]))
+def fetch_image(ctx: Context) -> Wait | None:
+    """Have the image in this host's cache; wait while it is on its way."""
+    if Capability.IMAGE_FILES not in driver().capabilities:
+        return None
+    progress = transfers.fetch(UUID(ctx.params["image"]["id"]), partial(recovery.wake, ctx.subject_id))
+    return Wait(LOOK_AGAIN_S, progress, slow=True) if progress else None
 
 
 def make_disks(ctx: Context) -> None:

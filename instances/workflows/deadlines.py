@@ -7,12 +7,12 @@ operator gives guests longer to shut down.
 from typing import Any
 
 from computecloud.config import CONFIG
+from images import transfers
 from workers.workflow import UNDO_SHARE
 
 REMEMBERS = CONFIG.driver == "fake"
 SHORT_S = 60.0
 LONG_S = SHORT_S if REMEMBERS else 180.0
-SLOWEST_FETCH_BYTES_PER_S = 20_000_000
 MARGIN_S = 20.0  # what is left of a soft stop's time when its guest is switched off
 PATIENCE_S = min(CONFIG.shutdown_timeout_s, 20.0) if REMEMBERS else CONFIG.shutdown_timeout_s
 SHUTDOWN_S = (PATIENCE_S + MARGIN_S) / (1 - UNDO_SHARE)
@@ -20,4 +20,6 @@ SHUTDOWN_S = (PATIENCE_S + MARGIN_S) / (1 - UNDO_SHARE)
 
 def boot_s(params: dict[str, Any]) -> float:
     """Return how long a boot may take: an image that is not in the cache yet has to be fetched."""
-    return LONG_S if REMEMBERS else LONG_S + float(params["image"]["size_bytes"]) / SLOWEST_FETCH_BYTES_PER_S
+    if REMEMBERS and not CONFIG.fake_image_files:
+        return LONG_S
+    return LONG_S + transfers.by_size_s(params["image"]["size_bytes"]) / (1 - UNDO_SHARE)

@@ -217,18 +217,18 @@ def test_a_host_fetches_from_the_image_store(state: Path, alice: Caller) -> None
     raw = Attributes(disk_format=DiskFormat.RAW, container_format="bare")
     image = services.create(raw, caller=alice)
     with pytest.raises(Conflict, match="queued"):
-        cache.fetch(image.id)
+        cache.of_host("h1").fetch(image.id)
     services.upload(image.id, io.BytesIO(CONTENT), announced_bytes=None, caller=alice)
-    path = cache.fetch(image.id)
+    path = cache.of_host("h1").fetch(image.id)
     assert path == state / "hosts" / "h1" / "cache" / str(image.id) == cache.path(image.id)
     assert path.read_bytes() == CONTENT
     assert [entry.image_id for entry in cache.cached()] == [image.id]
     assert cache.hosts() == ("h1",)
     services.delete(image.id, caller=alice)
-    assert cache.fetch(image.id) == path
+    assert cache.of_host("h1").fetch(image.id) == path
     assert cache.remove(image.id) is True
     with pytest.raises(NotFound):
-        cache.fetch(image.id)
+        cache.of_host("h1").fetch(image.id)
 
 
 @pytest.mark.django_db
@@ -238,8 +238,8 @@ def test_an_image_whose_bytes_are_gone_or_changed_is_not_fetched(state: Path, al
     services.upload(image.id, io.BytesIO(CONTENT), announced_bytes=None, caller=alice)
     Image.objects.filter(id=image.id).update(checksum_sha512="0" * 128)
     with pytest.raises(Damaged):
-        cache.fetch(image.id)
+        cache.of_host("h1").fetch(image.id)
     store.remove(image.id)
     with pytest.raises(Unavailable):
-        cache.fetch(image.id)
+        cache.of_host("h1").fetch(image.id)
     assert cache.cached() == ()

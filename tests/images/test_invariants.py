@@ -41,7 +41,7 @@ def whole(state: Path, alice: Caller, in_use: set[UUID]) -> UUID:
     """An active image that is cached, and nothing wrong."""
     image = services.create(RAW, caller=alice)
     services.upload(image.id, io.BytesIO(b"x"), announced_bytes=None, caller=alice)
-    cache.fetch(image.id)
+    cache.of_host("h1").fetch(image.id)
     assert found() == {}
     return image.id
 

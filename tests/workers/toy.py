@@ -45,7 +45,7 @@ def _traces(name: str):
 def _wait_once(ctx: Context) -> dict[str, Any] | Wait:
     if f"waited:{ctx.subject_id}" not in WORLD:
         WORLD[f"waited:{ctx.subject_id}"] = "yes"
-        return Wait(5.0, "once")
+        return Wait(5.0, "once", slow=ctx.params.get("slow", False))
     WORLD.pop(f"waited:{ctx.subject_id}")
     return {}
 
