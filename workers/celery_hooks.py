@@ -6,7 +6,7 @@ from typing import Any
 from celery.signals import worker_init, worker_ready, worker_shutdown
 
 from computecloud.config import CONFIG
-from workers import recovery
+from workers import keeping, recovery
 from workers.host import HostWorker
 from workers.process import PROCESS
 
@@ -24,6 +24,7 @@ def _init(**_: Any) -> None:
         _worker.start()
     else:
         PROCESS.name = f"{control_prefix()}{os.getpid()}"
+        keeping.start()
 
 
 @worker_ready.connect

@@ -17,7 +17,7 @@ from django.db.models import F
 
 from computecloud.config import CONFIG
 from hypervisors.driver import Capability, DriverError, GuestEvent
-from workers import clock, events, liveness, recovery
+from workers import clock, events, keeping, liveness, recovery
 from workers.driver import driver
 from workers.models import Host, utc_now
 from workers.process import PROCESS
@@ -50,7 +50,7 @@ class HostWorker:
         events.emit("host.taken", host=host)
         self._note_boot(host)
         threading.Thread(target=self._beat, name="heartbeat", daemon=True).start()
-        threading.Thread(target=self._keep_leases, name="leases", daemon=True).start()
+        keeping.start()
 
     def _note_boot(self, host: Host) -> None:
         """Tell whom it concerns where the machine was started again since a worker took it last."""
@@ -116,9 +116,6 @@ class HostWorker:
             return
         liveness.revive(self.name)
 
-    def _keep_leases(self) -> None:
-        self._every(min(CONFIG.lease_s / 3, 2.0), _keep_leases)
-
     def _every(self, interval_s: float, work: Callable[[], None]) -> None:
         while not self._stopping.wait(interval_s):
             try:
@@ -126,11 +123,6 @@ class HostWorker:
             except DatabaseError as error:
                 log.warning("host.database", error=str(error))
                 close_old_connections()
-
-
-def _keep_leases() -> None:
-    PROCESS.renew(CONFIG.lease_s)
-    PROCESS.drop_lost_batons()
 
 
 def _tell(event: GuestEvent) -> None:

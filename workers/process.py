@@ -88,6 +88,11 @@ class Process:
         finally:
             self._running.discard(lease.token)
 
+    def knows(self, token: str) -> bool:
+        """Tell whether a step runs under this lease, or a baton holds it."""
+        with self._guard:
+            return token in self._running or any(one.lease.token == token for one in self._batons.values())
+
     def renew(self, lease_s: float) -> None:
         """Renew the leases of all steps that run."""
         tokens = list(self._running)

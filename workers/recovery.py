@@ -101,6 +101,11 @@ def take_over_host(host: str) -> int:
     return len(lost)
 
 
+def leased_by(worker: str) -> list[Operation]:
+    """Return what holds a lease of this worker."""
+    return list(_leased().filter(lease_worker=worker))
+
+
 def take_over_control(prefix: str) -> int:
     """Free the leases of this machine's control workers whose processes are gone; returns how many."""
     lost = [

@@ -267,7 +267,7 @@ class LibvirtDriver:
         try:
             return self._files.run(what, work, self._limit_s)
         except OSError as error:
-            raise CallFailed(f"{what}: {error}", retryable=True) from error
+            raise CallFailed(f"{what}: {error.strerror or error}", retryable=True) from error
 
 
 def _look(connect: Any, uuid: UUID) -> Seen | None:

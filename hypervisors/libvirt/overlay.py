@@ -5,7 +5,11 @@ import struct
 import subprocess
 from pathlib import Path
 
+import structlog
+
 from hypervisors.driver import CallFailed, Disk
+
+log = structlog.get_logger()
 
 GIB = 1024**3
 _QCOW2_MAGIC = b"QFI\xfb"
@@ -77,4 +81,8 @@ def _run(command: list[str], limit_s: float) -> None:
     except OSError as error:
         raise CallFailed(f"{command[0]} does not run: {error.strerror}; is qemu-utils installed?") from error
     if done.returncode:
-        raise CallFailed(f"{command[0]} failed: {done.stderr.strip()}", retryable=True)
+        said = done.stderr.strip()
+        log.warning("qemu_img.failed", command=command, said=said)
+        raise CallFailed(
+            f"{command[0]} failed: {said.rpartition(': ')[2]}", retryable=True
+        )  # no path for tenants

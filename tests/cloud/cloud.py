@@ -59,6 +59,7 @@ class Cloud:
     host: str
     settings: dict[str, str] = field(default_factory=dict)
     stack: str = "sqlite+redis"  # what tests call its database and broker
+    variables: dict[str, str] = field(default_factory=dict)  # of its environment, beside its settings
 
     @property
     def gates(self) -> Gates:
@@ -76,6 +77,7 @@ class Cloud:
         given = {"STATE_DIR": str(self.state), "GATE_DIR": str(self.state / "gates"), **self.settings}
         return {
             **kept,
+            **self.variables,
             **{f"{PREFIX}{key}": value for key, value in given.items()},
             "OS_CLIENT_CONFIG_FILE": str(self.state / "clouds.yaml"),
         }

@@ -25,15 +25,7 @@ PACKAGES = Path(os.environ.get("COMPUTECLOUD_DEMO_CACHE", ROOT / "var" / "cache"
 @pytest.fixture(scope="package")
 def real_cloud() -> Iterator[Cloud]:
     """Return a cloud with real guests; when it is gone, the machine is as it was before."""
-    if os.geteuid() != 0:
-        pytest.skip("real guests need root")
-    cloud = Cloud(_folder("real"), "libvirt", _free_port(), os.uname().nodename)
-    cloud.settings["PUBLIC_CIDR"] = _free_range()
-    before = leftovers.snapshot(cloud.state)
-    if PACKAGES.is_dir():
-        shutil.copytree(PACKAGES, cloud.state / "cache" / "demo-packages")
-    yield from _running(cloud)
-    assert cloud.settled(before) == []
+    yield from real()
 
 
 @pytest.fixture(scope="package")
@@ -70,6 +62,19 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """Print what was measured."""
     for line in timings.summary():
         terminalreporter.write_line(line)
+
+
+def real(**settings: str) -> Iterator[Cloud]:
+    """Yield a cloud with real guests and these settings, and see that the machine is then as it was before."""
+    if os.geteuid() != 0:
+        pytest.skip("real guests need root")
+    cloud = Cloud(_folder("real"), "libvirt", _free_port(), os.uname().nodename)
+    cloud.settings.update(settings, PUBLIC_CIDR=_free_range())
+    before = leftovers.snapshot(cloud.state)
+    if PACKAGES.is_dir():
+        shutil.copytree(PACKAGES, cloud.state / "cache" / "demo-packages")
+    yield from _running(cloud)
+    assert cloud.settled(before) == []
 
 
 def _running(cloud: Cloud, *words: str) -> Iterator[Cloud]:

@@ -42,9 +42,9 @@ class Gates:
         for file in self.folder.glob("*"):
             file.unlink(missing_ok=True)
 
-    def await_reached(self, gate: str) -> int:
+    def await_reached(self, gate: str, seconds: float = REACH_S) -> int:
         """Wait until a process stands at the gate; returns its pid."""
-        deadline = time.monotonic() + REACH_S
+        deadline = time.monotonic() + seconds
         while True:
             try:
                 return int((self.folder / f"{gate}.reached").read_text())

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import msgspec
 
-RECOVER_S = 15.0  # a step runs again within this time of the fault's end
+RECOVER_S = 60.0  # a step runs again within this time of the fault's end: the shortest deadline
+KILLED_RECOVER_S = 15.0  # and of the end of its worker
 
 WHEN = {
     "accepted": "before the first step",

@@ -1,14 +1,23 @@
 """What the tests of faults on real processes share: their servers' ends, and the rows of the matrix."""
 
 from tests.cloud.cloud import Cloud
+from tests.cloud.gates import REACH_S
 from tests.cloud.servers import ACTIVE_S, NOTHING, Server, holdings
 from tests.faults import record
 from tests.faults.real import ledger
 from tests.faults.real.forms import ENDS, Place
 
+SLOW_S = 90.0
 
-def await_end(server: Server, status: str, seconds: float = ACTIVE_S) -> None:
+
+def reach(cloud: Cloud, gate: str) -> int:
+    """Wait until a worker stands at the gate; returns its pid. A real guest hears its power button late."""
+    return cloud.gates.await_reached(gate, SLOW_S if cloud.driver == "libvirt" else REACH_S)
+
+
+def await_end(server: Server, status: str, seconds: float = 0.0) -> None:
     """Wait until the server is idle in the status, "" for gone, with what it must hold then and no more."""
+    seconds = seconds or (SLOW_S if server.cloud.driver == "libvirt" else ACTIVE_S)
     if status:
         server.await_status(status, seconds)
     else:

@@ -11,12 +11,12 @@ import pytest
 
 from tests.cloud import leftovers, rabbitmq
 from tests.cloud.cloud import Cloud
-from tests.cloud.conftest import _folder, _free_port, _running, real_cloud
+from tests.cloud.conftest import _folder, _free_port, _running, real
 from tests.cloud.postgresql import Cluster
 
-__all__ = ["real_cloud"]
-
 DELAY_S = 0.02
+FAKETIME = "/usr/lib/x86_64-linux-gnu/faketime/libfaketimeMT.so.1"
+CALL_S = 15.0  # a libvirt call that runs longer has an unknown outcome
 STACKS = ("sqlite+redis", "postgresql+rabbitmq")
 
 
@@ -29,7 +29,7 @@ def fake(name: str) -> Cloud:
 
 @pytest.fixture(scope="package", params=STACKS)
 def cloud(request: pytest.FixtureRequest) -> Iterator[Cloud]:
-    """Return a cloud with two fake hosts, on each stack; in the end nothing is left in it, and doctor agrees."""
+    """Return a cloud with two fake hosts, on each stack."""
     with ExitStack() as stack:
         made = fake("fake")
         made.stack = request.param
@@ -38,19 +38,53 @@ def cloud(request: pytest.FixtureRequest) -> Iterator[Cloud]:
             stack.callback(cluster.remove)
             made.settings["DATABASE_URL"] = cluster.url
             made.settings["BROKER_URL"] = stack.enter_context(rabbitmq.running()).url
-        for running in _running(made, "--hosts", "2"):
-            before = leftovers.snapshot(running.state)
-            yield running
-            running.await_running()
-            assert running.settled(before) == []
-            doctor = running.doctor()
-            assert doctor.returncode == 0, doctor.stdout + doctor.stderr
+        yield from watched(made, "--hosts", "2")
+
+
+def watched(made: Cloud, *words: str) -> Iterator[Cloud]:
+    """Yield the cloud, running; in the end nothing is left in it, and doctor agrees."""
+    for running in _running(made, *words):
+        before = leftovers.snapshot(running.state)
+        yield running
+        running.await_running()
+        assert running.settled(before) == []
+        doctor = running.doctor()
+        assert doctor.returncode == 0, doctor.stdout + doctor.stderr
+
+
+@pytest.fixture(scope="module")
+def split_cloud() -> Iterator[Cloud]:
+    """Return a cloud with four fake hosts, one of which is soon given up on."""
+    made = fake("split")
+    made.settings.update(HOST_DEAD_AFTER_S="8", LEASE_S="6", HEARTBEAT_INTERVAL_S="1")
+    yield from watched(made, "--hosts", "4")
+
+
+@pytest.fixture(scope="module")
+def clock_cloud() -> Iterator[Cloud]:
+    """Return a cloud with two fake hosts whose wall clock is set by the file `clock` in its state folder."""
+    made = fake("clock")
+    made.variables.update(
+        LD_PRELOAD=FAKETIME,
+        FAKETIME_TIMESTAMP_FILE=str(made.state / "clock"),
+        FAKETIME_DONT_FAKE_MONOTONIC="1",
+        FAKETIME_CACHE_DURATION="1",
+    )
+    made.state.mkdir()
+    (made.state / "clock").write_text("+0")
+    yield from watched(made, "--hosts", "2")
+
+
+@pytest.fixture(scope="package")
+def real_cloud() -> Iterator[Cloud]:
+    """Return a cloud with real guests, whose worker waits for libvirt less long than usual."""
+    yield from real(LIBVIRT_TIMEOUT_S=str(CALL_S))
 
 
 @pytest.fixture(autouse=True)
 def gates_are_open_again(request: pytest.FixtureRequest) -> Iterator[None]:
     """Let nobody be held by the gate of a test that failed."""
     yield
-    for name in ("cloud", "real_cloud"):
+    for name in ("cloud", "real_cloud", "split_cloud", "clock_cloud"):
         if name in request.fixturenames:
             request.getfixturevalue(name).gates.open_all()

@@ -25,7 +25,7 @@ def test_a_worker_that_drains_ends_after_its_step(cloud: Cloud, place: Place) ->
     server = place.form.begin(cloud)
     cloud.gates.close(place.gate)
     server = place.form.accept(cloud, server)
-    pid = cloud.gates.await_reached(place.gate)
+    pid = aim.reach(cloud, place.gate)
     worker = cloud.name_of(pid)
     os.kill(pid, signal.SIGTERM)
     time.sleep(LONG_S)

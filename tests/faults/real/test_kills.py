@@ -23,7 +23,7 @@ def kill_at(cloud: Cloud, place: Place, server: Server | None) -> Server:
     """Ask for the form, kill the worker that the gate holds, and note how long it took until the work went on."""
     cloud.gates.close(place.gate)
     server = place.form.accept(cloud, server)
-    pid = cloud.gates.await_reached(place.gate)
+    pid = aim.reach(cloud, place.gate)
     worker = cloud.name_of(pid)
     held = ledger.operation(server, place.form.kind)
     killed_at = time.time()
