@@ -18,7 +18,7 @@ from computecloud.wire import requestid
 log = structlog.get_logger()
 
 GetResponse = Callable[[HttpRequest], HttpResponseBase]
-PAGE_PREFIXES = ("/admin",)
+PAGE_PREFIXES = ("/admin", "/operations")
 PAGE_MIDDLEWARE: tuple[type[Any], ...] = (
     SecurityMiddleware,
     SessionMiddleware,

@@ -100,3 +100,36 @@ def test_who_may_only_look_cancels_nothing(accepted):
     client.post(reverse("admin:workers_operation_changelist"), chosen)
     running.refresh_from_db()
     assert running.cancelled_by == ""
+
+
+BROWSER = {"Accept": "text/html,application/xhtml+xml"}
+
+
+def test_an_operator_browses_the_operations_api_and_cancels(operator, accepted):
+    running = accepted()
+    page = operator.get("/operations/", headers=BROWSER)
+    assert page.status_code == 200
+    assert page["Content-Type"].startswith("text/html")
+    assert str(running.id) in page.content.decode()
+    one = operator.get(f"/operations/{running.id}", headers=BROWSER).content.decode()
+    assert "step choose waits for a control worker" in one
+    assert f'action="/operations/{running.id}/cancel"' in one
+    cancelled = operator.post(f"/operations/{running.id}/cancel", headers=BROWSER)
+    assert cancelled.status_code == 202, cancelled.content
+    running.refresh_from_db()
+    assert running.cancelled_by == "user operator"
+
+
+def test_a_forged_form_cancels_nothing(operator, accepted):
+    running, strict = accepted(), Client(enforce_csrf_checks=True)
+    strict.cookies = operator.cookies
+    assert strict.post(f"/operations/{running.id}/cancel", headers=BROWSER).status_code == 403
+    running.refresh_from_db()
+    assert running.cancelled_by == ""
+
+
+def test_a_browser_without_an_operator_s_session_sees_nothing(operator, accepted):
+    accepted()
+    assert Client().get("/operations/", headers=BROWSER).status_code == 401
+    User.objects.update(is_superuser=False)
+    assert operator.get("/operations/", headers=BROWSER).status_code == 401

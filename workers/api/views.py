@@ -12,7 +12,7 @@ from computecloud.wire.services import OPERATIONS
 from computecloud.wire.views import ApiView
 from identity import policy
 from workers import cancel, selectors
-from workers.api import documents
+from workers.api import documents, pages
 from workers.selectors import Group, Wanted
 
 MAX_LIMIT = 1_000
@@ -32,9 +32,22 @@ class OperationsQuery(StrictSerializer):
 
 
 class OperationApiView(ApiView):
-    """What the views share: readers read, members cancel."""
+    """What the views share: readers read, members cancel; browsers get a page."""
 
     service = OPERATIONS
+    needs_project = False  # an operator in a browser has none
+
+    def get_authenticators(self) -> list[Any]:
+        """Ask for a token; without one, for an operator's session."""
+        asked = super().get_authenticators()
+        has_token = "X-Auth-Token" in self._plain.headers
+        return asked if has_token else [pages.OperatorAuthentication(), *asked]
+
+    def perform_content_negotiation(self, request: Request, force: bool = False) -> Any:
+        """Answer a browser with a page, anybody else with JSON."""
+        if pages.is_asked_for(self._plain.headers.get("Accept", "")):
+            return pages.Page(), pages.Page.media_type
+        return super().perform_content_negotiation(request, force)
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         """Refuse who may not do this."""
@@ -51,7 +64,8 @@ class OperationsView(OperationApiView):
         page = self.page({"limit": query.get("limit")}, MAX_LIMIT)
         if not self.caller.is_admin and {"host", "project", "all_projects"} & query.keys():
             raise Forbidden("Only admins ask for hosts and for other projects.")
-        everybody = bool({"host", "all_projects"} & query.keys())
+        in_no_project = self.caller.is_admin and self.caller.project_id is None
+        everybody = in_no_project or bool({"host", "all_projects"} & query.keys())
         project = query.get("project") or (None if everybody else self.project_id)
         found = selectors.operations(
             Wanted(
