@@ -64,7 +64,8 @@ def observe(*, now_s: float | None = None) -> list[Host]:
         log.error("hosts.silent_together", silent=len(dying), of=len(hosts))
         dying = []
     for host in dying:
-        Host.objects.filter(id=host.id, counter=host.counter).update(alive=False)
+        if not Host.objects.filter(id=host.id, counter=host.counter).update(alive=False):
+            continue  # it has just been heard
         log.warning("host.dead", host=host.name)
         events.emit("host.dead", host=host.name)
     alive = [host for host in hosts if host not in silent]

@@ -12,8 +12,20 @@ from django.db.models import F
 from computecloud.wire.errors import NotFound
 from tests.workers import toy
 from tests.workers.test_recovery import overtake
-from workers import acceptance, admission, footprints, ledger, lost_hosts, overtaking, recovery, sql, workflow
+from workers import (
+    acceptance,
+    admission,
+    footprints,
+    ledger,
+    lost_hosts,
+    overtaking,
+    probes,
+    recovery,
+    sql,
+    workflow,
+)
 from workers.acceptance import SubjectBusy
+from workers.host import HostTaken, HostWorker
 from workers.ledger import DO, UNDO, Lease
 from workers.models import Footprint, Host, Operation, State, StepRun, Subject, SubjectLock
 from workers.outcome import Overtaken
@@ -344,3 +356,27 @@ def test_the_lease_of_a_running_step_is_renewed_and_no_other(accepted):
     stands(running, lease_until=1.0)
     PROCESS.renew(30)
     assert row(running.id)["lease_until"] == 1.0
+
+
+def test_a_step_is_renewed_for_as_long_as_it_runs(accepted):
+    operation = accepted()
+    renewed: list[bool] = []
+
+    def look(point: str) -> None:
+        if point == "toy.one.taken":
+            stands(operation, lease_until=1.0)
+            PROCESS.renew(30)
+            renewed.append(row(operation.id)["lease_until"] > time.time())
+
+    with probes.installed(look):
+        Drive(operation.id).run()
+    assert renewed == [True]
+
+
+def test_a_host_has_one_worker(db):
+    first, second = HostWorker("toyhost"), HostWorker("toyhost")
+    lock = first._take_lock()
+    with pytest.raises(HostTaken, match="toyhost"):
+        second._take_lock()
+    lock.close()
+    second._take_lock().close()

@@ -172,6 +172,23 @@ def test_a_host_that_an_operator_forced_down_does_not_come_back_by_itself(watche
     assert not Host.objects.get(name="h0").alive
 
 
+def test_a_host_that_is_heard_while_others_are_declared_dead_lives(watched):
+    for number in range(4, 7):
+        Host.objects.create(name=f"h{number}", alive=True, counter=1)
+    dead: list[str] = []
+
+    def hear_the_other(*, host: str) -> None:
+        dead.append(host)
+        Host.objects.filter(name="h1").update(counter=2)
+
+    events.on("host.dead", hear_the_other)
+    liveness.observe(now_s=0)
+    Host.objects.exclude(name__in=("h0", "h1")).update(counter=2)
+    liveness.observe(now_s=CONFIG.host_dead_after_s + 1)
+    assert dead == ["h0"]
+    assert Host.objects.get(name="h1").alive
+
+
 def test_when_more_than_a_third_fall_silent_together_nobody_is_dead(watched):
     liveness.observe(now_s=0)
     Host.objects.filter(name="h0").update(counter=2)
