@@ -19,6 +19,9 @@ SETTLE_S = 60.0
 BAITS_S = 120.0
 TELL_EVERY_S = 10.0
 MOST_THREADS = 200
+MISSED_SHARE = (
+    0.01  # of the faults may find nobody, such as one for a process that another fault has just ended
+)
 
 
 @dataclass
@@ -158,11 +161,10 @@ def failures_of(soak: Soak, wanted: dict[str, int]) -> list[str]:
     found = [f"broken: {line}" for line in soak.watch.broken]
     found += [f"left over: {line}" for line in soak.differences]
     found += [f"doctor: {line.strip()}" for line in soak.doctor.splitlines() if "✗" in line]
-    found += [f"missed: {line}" for line in soak.strikes.missed]
-    counts: dict[str, Any] = {
-        "operations": sum(soak.ended.values()),
-        "faults": sum(soak.strikes.struck.values()),
-    }
+    missed, struck = soak.strikes.missed, sum(soak.strikes.struck.values())
+    if len(missed) > MISSED_SHARE * struck:
+        found += [f"missed: {line}" for line in missed]
+    counts: dict[str, Any] = {"operations": sum(soak.ended.values()), "faults": struck}
     found += [
         f"only {counts[name]} {name}, {least} are wanted"
         for name, least in wanted.items()

@@ -43,7 +43,7 @@ def soaked(**changes: Any) -> dict[str, Any]:
     """Return the figures of a soak."""
     usual: dict[str, Any] = {
         "driver": "fake", "seed": "7", "minutes": 30.0, "operations": 2_100, "faults": 510,
-        "recovery_s": {"count": 3, "p50": 1.0, "max": 9.0}, "left_over": [], "broken": [], "failures": [],
+        "missed": [], "recovery_s": {"count": 3, "p50": 1.0, "max": 9.0}, "left_over": [], "broken": [], "failures": [],
         "outcomes": {"create succeeded": 700}, "struck": {"kill_host": 30},
     }  # fmt: skip
     return usual | changes
@@ -57,7 +57,7 @@ def test_the_page_has_a_row_for_each_soak_and_keeps_what_others_wrote(tmp_path: 
     page.write(file, [soaked(operations=2_222, failures=["left over: a | guest"])])
     text = file.read_text()
     assert text.count("| fake | 7 | 30 |") == 1
-    assert "| 2222 | 510 | 1.0 s / 9.0 s | 0 | 0 | not good: left over: a / guest |" in text
+    assert "| 2222 | 510 (0 missed) | 1.0 s / 9.0 s | 0 | 0 | not good: left over: a / guest |" in text
     assert "| fake | 8 | 30 | 2100 |" in text
     assert text.count("| fake 7, 30 min | create succeeded 700 | kill_host 30 |") == 1
     assert (text.index("the matrix"), text.index("below")) == (10, len(text) - len("below\n"))
