@@ -33,7 +33,7 @@ VALUES (%(user_id)s, %(project_id)s, %(key)s, %(fingerprint)s, %(request_id)s, %
 ON CONFLICT DO NOTHING RETURNING id
 """
 _BEGIN = """
-UPDATE workers_idempotencykey SET begun = %(yes)s WHERE id = %(id)s AND holder = %(holder)s AND status IS NULL
+UPDATE workers_idempotencykey SET begun = %(yes)s WHERE id = %(id)s AND holder = %(holder)s
 """
 
 
@@ -87,7 +87,7 @@ def take(request: Request) -> Claim | Answer:
             return claim
         if first := IdempotencyKey.objects.filter(_of(request)).first():
             if first.created_at < oldest():
-                IdempotencyKey.objects.filter(id=first.id, holder=first.holder).delete()
+                IdempotencyKey.objects.filter(id=first.id).delete()
             else:
                 return _after(first, request)
     raise KeyInUse("Another request with this Idempotency-Key is under way. Try again.")

@@ -370,6 +370,27 @@ def test_a_request_that_was_taken_for_dead_commits_nothing(committing, alice):
     assert IdempotencyKey.objects.get().status is None
 
 
+MEANWHILE = {"taken": {"holder": "another"}, "begun": {"begun": True}, "answered": {"status": 400}}
+
+
+@pytest.mark.parametrize("what", MEANWHILE)
+def test_a_key_that_moves_while_it_is_taken_over_is_not_taken(alice, what):
+    asked = idempotency.Request(caller=alice.caller, key="k", fingerprint="f", request_id="req-1")
+    idempotency.take(asked)
+    let_it_be_long_ago()
+    moved: list[str] = []
+
+    def move(execute, sql, *rest):
+        if sql.startswith("UPDATE") and "idempotencykey" in sql and not moved:
+            moved.append(sql)
+            IdempotencyKey.objects.update(**MEANWHILE[what])
+        return execute(sql, *rest)
+
+    with connection.execute_wrapper(move), pytest.raises(KeyInUse):
+        idempotency.take(asked)
+    assert moved
+
+
 def test_what_was_rolled_back_has_not_begun(committing, alice):
     asked = idempotency.Request(caller=alice.caller, key="k", fingerprint="f", request_id="req-1")
     claim = idempotency.take(asked)
