@@ -3,8 +3,9 @@
 import enum
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TypeVar
 from uuid import UUID
@@ -61,6 +62,7 @@ class FakeDriver:
             {Capability.CONFIG_DRIVE, Capability.CONSOLE_LOG, Capability.EVENTS, *files}
         )
         self.faults = FaultPlan()
+        self.effects: Counter[str] = Counter()  # how often a call of this name really changed a guest
         self._options = options
         self._events = Announcer()
         self._lock = threading.Lock()
@@ -219,7 +221,11 @@ class FakeDriver:
         return self._do(call, node, locked, instead=instead)
 
     def _act(self, call: str, node: str, uuid: UUID, change: Change) -> None:
-        self._do(call, node, lambda: self._change(node, uuid, change), instead=None)
+        def act() -> None:
+            if self._change(node, uuid, change):
+                self.effects[call] += 1
+
+        self._do(call, node, act, instead=None)
 
     def _do(self, call: str, node: str, effect: Callable[[], T], *, instead: T) -> T:
         """Have the effect, or what is planned to happen to this call."""
@@ -238,14 +244,14 @@ class FakeDriver:
             raise fault.error
         return result
 
-    def _change(self, node: str, uuid: UUID, change: Change) -> None:
-        """Change a guest in one go; raises StaleEpoch, GuestNotFound."""
+    def _change(self, node: str, uuid: UUID, change: Change) -> bool:
+        """Change a guest in one go; returns whether more than its epoch changed. Raises StaleEpoch, GuestNotFound."""
         with self._lock:
             self._refuse_if_closed()
             guest = self._store.read(node, uuid)
             if guest is None or (change.missing is Missing.REFUSED and not guest.defined):
                 if change.missing is Missing.DONE:
-                    return
+                    return False
                 if change.missing is Missing.REFUSED:
                     raise GuestNotFound(f"node {node} has no guest {uuid}")
                 guest = FakeGuest()
@@ -255,11 +261,12 @@ class FakeDriver:
                         f"guest {uuid} is at epoch {guest.epoch}: {change.epoch} may not act on it"
                     )
                 guest.epoch = change.epoch
-            before = guest.power
+            before = replace(guest)
             change.apply(guest)
             self._store.write(node, uuid, guest)
-        if guest.power is not before:
+        if guest.power is not before.power:
             self._events.announce(GuestEvent(node, uuid, guest.power))
+        return guest != before
 
     def _refuse_if_closed(self) -> None:
         if self._closed:

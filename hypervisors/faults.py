@@ -4,8 +4,6 @@ import enum
 import threading
 from dataclasses import dataclass, field
 
-from hypervisors.driver import DriverError
-
 
 class Moment(enum.Enum):
     """When a fault strikes, seen from the effect of the call."""
@@ -24,7 +22,7 @@ class Fault:
     call: str
     nth: int = 1
     when: Moment = Moment.BEFORE
-    error: DriverError | None = None
+    error: BaseException | None = None
     delay_s: float = 0.0
     node: str | None = None
 

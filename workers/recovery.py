@@ -29,7 +29,7 @@ from workers import (
     workflow,
 )
 from workers.models import ACTIVE, IS_ACTIVE, Inquiry, Operation, State, StepRun, Subject, utc_now
-from workers.workflow import CONTROL
+from workers.workflow import CONTROL, Step
 
 log = structlog.get_logger()
 
@@ -119,7 +119,7 @@ def take_over_control(prefix: str) -> int:
 
 
 def free(operation: Operation, why: str) -> None:
-    """Note a lost attempt and free its lease; one attempt too many turns the operation back, for it may be poison."""
+    """Note a lost attempt and free its lease; one attempt too many ends it, forward or back, for it may be poison."""
     flow = workflow.get(operation.kind)
     back = operation.state == State.UNDOING
     step = flow.steps[operation.cursor] if 0 <= operation.cursor < len(flow.steps) else None
@@ -154,12 +154,23 @@ def free(operation: Operation, why: str) -> None:
     log.warning("lease.lost", operation_id=str(operation.id), kind=operation.kind, why=why)
     if poison and step is not None:
         turn_back(operation, f"step {step.name} lost its worker {operation.attempt} times; not tried again")
+    elif step is not None and (back or flow.keeps_trying) and operation.state in ACTIVE:
+        _give_up_poison(operation, step)
     elif operation.cancelled_by:
         turn_back(operation, undoing.cancelled_in_words(operation.cancelled_by))
     if operation.state in ACTIVE:
         dispatch.publish_id(operation.id)
     else:
         wake(operation.subject_id)
+
+
+def _give_up_poison(operation: Operation, step: Step) -> None:
+    """Fail an undo, or a delete, that has lost too many workers; other failures of it do not count."""
+    back = operation.state == State.UNDOING
+    lost = operation.runs.filter(step=step.name, undo=back, outcome=StepRun.Outcome.LOST).count()
+    if lost >= step.attempts:
+        words = f"{'undo of ' if back else ''}step {step.name} lost its worker {lost} times; not tried again"
+        fail(operation, f"{operation.error}; {words}" if operation.error else words)
 
 
 def past_deadline(operation: Operation) -> None:

@@ -9,7 +9,7 @@ from instances.workflows import deadlines
 from networking import wiring
 from workers import clock
 from workers.driver import driver
-from workers.workflow import Context, HostDies, Step, Wait, Workflow, register
+from workers.workflow import Context, Effect, HostDies, Step, Wait, Workflow, register
 
 LOOK_AGAIN_S = 1.0
 PRESS_AGAIN_S = 10.0  # a guest that was still booting has not heard the first press
@@ -121,6 +121,7 @@ def _reboot_action(ctx: Context) -> str:
     return "reboot_hard" if ctx.params["hard"] else "reboot"
 
 
+_PRESSED = "a guest that is going down does not hear its button again"
 _ASKED = "the undo of ask switches it on again"
 
 START = register(
@@ -142,7 +143,7 @@ STOP = register(
         done=write_stopped,
         undone=stop_failed,
         steps=(
-            Step(name="ask", do=ask_to_shut_down, undo=switch_on),
+            Step(name="ask", do=ask_to_shut_down, undo=switch_on, effect=Effect.AT_LEAST_ONCE, why=_PRESSED),
             Step(name="await_off", do=await_off, no_undo=_ASKED),
         ),
     )
@@ -156,10 +157,24 @@ REBOOT = register(
         done=write_rebooted,
         undone=reboot_failed,
         steps=(
-            Step(name="ask", do=ask_to_shut_down, undo=switch_on, when=_is_soft),
+            Step(
+                name="ask",
+                do=ask_to_shut_down,
+                undo=switch_on,
+                effect=Effect.AT_LEAST_ONCE,
+                why=_PRESSED,
+                when=_is_soft,
+            ),
             Step(name="await_off", do=await_off, no_undo=_ASKED, when=_is_soft),
             Step(name="power_on", do=switch_on, no_undo="the guest ran before, and runs", when=_is_soft),
-            Step(name="reset", do=reset, no_undo="the guest ran before, and runs", when=_is_hard),
+            Step(
+                name="reset",
+                do=reset,
+                no_undo="the guest ran before, and runs",
+                effect=Effect.AT_LEAST_ONCE,
+                why="a guest that is reset twice in a row has booted once in the end",
+                when=_is_hard,
+            ),
         ),
     )
 )

@@ -12,7 +12,7 @@ from workers.acceptance import SubjectBusy
 from workers.ledger import DO
 from workers.models import ACTIVE, Footprint, Operation, Secret, StepRun, Subject, SubjectLock
 from workers.outcome import Outcome
-from workers.testing import Crash, Drive, Fault, crash, failure, points, undo_points
+from workers.testing import Crash, Delivery, Drive, Fault, crash, failure, points, undo_points
 
 ALL = [point for point in points(toy.TOY) if ".maybe." not in point]
 BEFORE_COMMIT = [point for point in ALL if not point.endswith("committed") and ".wait.done" not in point]
@@ -115,14 +115,15 @@ def test_an_undo_that_always_raises_fails_with_its_footprints_left(accepted):
 
 def test_links_delivered_twice_do_nothing_the_second_time(accepted):
     operation = accepted()
-    assert Drive(operation.id, twice=True).run().state == "succeeded"
+    assert Drive(operation.id, delivery=Delivery.TWICE).run().state == "succeeded"
     assert toy.EFFECTS == {"one": 1, "two": 1, "written": 1}
 
 
 def test_undo_links_delivered_twice_do_nothing_the_second_time(accepted):
     operation = accepted()
     assert (
-        Drive(operation.id, [failure("toy.write.done", retryable=False)], twice=True).run().state == "failed"
+        Drive(operation.id, [failure("toy.write.done", retryable=False)], delivery=Delivery.TWICE).run().state
+        == "failed"
     )
     assert toy.WORLD == {}
 
