@@ -10,6 +10,7 @@ from instances import on_host
 from instances.models import Instance
 from networking.models import Port
 from scheduling.models import Allocation, Inventory
+from tests.faults import record
 from tests.faults import world as worlds
 from tests.faults.two_hosts import TwoHosts
 from tests.faults.world import World, counts
@@ -73,6 +74,12 @@ def lives_on_the_second_alone(hosts: TwoHosts, instance: Instance) -> None:
     assert counts()["charges"] == counts()["ports"] == 1
 
 
+def tell(step: str, point: str, fault: str, outcome: str) -> None:
+    """Have the matrix show it."""
+    row = record.Row("in process", "create", step, record.at(f"{fault},", f"create.{step}.{point}"), outcome)
+    record.note(row, fired=True)
+
+
 @pytest.mark.parametrize(("step", "point"), list(itertools.product(STEPS, ("taken", "done"))))
 def test_a_boot_whose_host_is_cut_off_in_a_step_runs_elsewhere_and_once(
     world: World, hosts: TwoHosts, step: str, point: str
@@ -99,6 +106,7 @@ def test_a_boot_whose_host_is_cut_off_in_a_step_runs_elsewhere_and_once(
     assert Mend.objects.filter(audit="cleanup", what__contains="lives elsewhere").count() == 1
     lives_on_the_second_alone(hosts, instance)
     assert Host.objects.get(name="first").alive
+    tell(step, point, "host cut off, given up on, and back", "moved")
 
 
 @pytest.mark.parametrize(("step", "point"), list(itertools.product(STEPS, ("taken", "done"))))
@@ -121,6 +129,7 @@ def test_a_server_that_is_deleted_while_its_host_is_cut_off_leaves_nothing(
     left = counts()
     assert {name: left[name] for name in left if left[name]} == {}
     assert hosts.all_guests() == hosts.all_folders() == {}
+    tell(step, point, "host cut off, server deleted, host back", "cancelled")
 
 
 def test_an_old_message_at_the_host_that_is_back_does_nothing(world: World, hosts: TwoHosts):
