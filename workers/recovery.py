@@ -34,7 +34,8 @@ from workers.workflow import CONTROL, Step
 log = structlog.get_logger()
 
 RING_AFTER_S = 3.0  # a link that was published and not taken for this long may be lost
-RING_ANYWAY_S = 60.0  # rung again after this, however long its queue is
+RING_IN_QUEUE_S = 12.0  # and after this even where its queue is not empty: what was lost waits behind what was not
+RING_ANYWAY_S = 60.0  # the longest pause between two rings
 BATCH = 500
 GOES_FORWARD = Q(state__in=(State.PENDING, State.RUNNING))
 
@@ -264,7 +265,7 @@ def _leased() -> QuerySet[Operation]:
 
 
 def _ring(operation: Operation, now: float, depths: dict[str, int]) -> None:
-    """Publish an operation again, unless its queue is long: then its message is most likely in there."""
+    """Publish an operation again; later where its queue is not empty, for its message may be in there."""
     links = dispatch.links_of(operation)
     if not links:
         return
@@ -272,7 +273,7 @@ def _ring(operation: Operation, now: float, depths: dict[str, int]) -> None:
     quiet_s = now - operation.dispatched_at
     if queue not in depths:
         depths[queue] = queues.depth(queue)
-    if depths[queue] > 0 and quiet_s < RING_ANYWAY_S:
+    if depths[queue] > 0 and quiet_s < RING_IN_QUEUE_S:
         return
     if quiet_s < min(RING_AFTER_S * 2**operation.rings, RING_ANYWAY_S) and not operation.run_after:
         return
