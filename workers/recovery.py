@@ -34,7 +34,7 @@ from workers.workflow import CONTROL, Step
 log = structlog.get_logger()
 
 RING_AFTER_S = 3.0  # a link that was published and not taken for this long may be lost
-RING_IN_QUEUE_S = 12.0  # and after this even where its queue is not empty: what was lost waits behind what was not
+RING_IN_QUEUE_S = 12.0  # the same where its queue is not empty, for its message may be in there
 RING_ANYWAY_S = 60.0  # the longest pause between two rings
 BATCH = 500
 GOES_FORWARD = Q(state__in=(State.PENDING, State.RUNNING))
