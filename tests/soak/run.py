@@ -16,7 +16,8 @@ from tests.soak.traffic import Traffic, make_tenants
 
 QUIET_S = 240.0  # an operation has 180 s, and its undo as long
 SETTLE_S = 60.0
-BAITS_S = 120.0
+BAITS_S = 100.0
+BAIT_TAKES_S = {"fake": 2.0, "libvirt": 6.0}  # until the next thing can be done to a server
 TELL_EVERY_S = 10.0
 MOST_THREADS = 200
 MISSED_SHARE = (
@@ -99,7 +100,7 @@ class Soak:
             self.traffic.announce([_bait(number, "create")])
             for what in ("create", "stop", "start", "reboot_soft", "reboot_hard", "delete"):
                 self._start(self.traffic.do, _bait(number, what))
-                time.sleep(2.0)
+                time.sleep(BAIT_TAKES_S[self.cloud.driver])
 
     def _disarm(self) -> None:
         self.strikes.disarmed.set()

@@ -32,6 +32,13 @@ class Missed(Exception):
     """The fault did not strike; the words say why."""
 
 
+def guest_pids() -> set[int]:
+    """Return the processes of the real guests."""
+    command = ["pgrep", "-f", "^/usr/bin/qemu-system-x86_64 -name guest="]
+    found = subprocess.run(command, capture_output=True, text=True, check=False)
+    return {int(pid) for pid in found.stdout.split()}
+
+
 @dataclass
 class Strikes:
     """Has the faults of the schedule strike, and counts those that did and those that did not."""
@@ -43,6 +50,7 @@ class Strikes:
     missed: list[str] = field(default_factory=list)
     disarmed: threading.Event = field(default_factory=threading.Event)
     armed: Counter[str] = field(default_factory=Counter)
+    spared: set[int] = field(default_factory=guest_pids)
     _gates: dict[str, threading.Lock] = field(default_factory=dict)
     _guard: threading.Lock = field(default_factory=threading.Lock)
     _databases: threading.Lock = field(default_factory=threading.Lock)
@@ -106,17 +114,9 @@ class Strikes:
         self._end(self._pid("libvirtd"), signal.SIGKILL)
 
     def _guest_dies(self, aim: dict[str, Any]) -> None:
-        """Kill a guest's QEMU, as the kernel does that is short of memory."""
-
-        def guests() -> list[int]:
-            found = subprocess.run(
-                ["pgrep", "-f", "^/usr/bin/qemu-system-x86_64 -name guest="],
-                capture_output=True, text=True, check=False,
-            )  # fmt: skip
-            return [int(pid) for pid in found.stdout.split()]
-
-        pids = until(guests, RUNNING_S, "a guest to run", every_s=0.5)
-        self._end(pids[int(aim["pick"] * len(pids))], signal.SIGKILL)
+        """Kill a guest's QEMU, as the kernel does that is short of memory; not of those that were there before."""
+        ours = until(lambda: sorted(guest_pids() - self.spared), RUNNING_S, "a guest to run", every_s=0.5)
+        self._end(ours[int(aim["pick"] * len(ours))], signal.SIGKILL)
 
     # --- at gates
 
