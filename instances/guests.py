@@ -71,5 +71,5 @@ def _config_drive(ctx: Context, ports: list[PortFacts]) -> dict[str, bytes] | No
     if not ctx.params["config_drive"] or Capability.CONFIG_DRIVE not in driver().capabilities:
         return None
     zone = ctx.params.get("zone") or ""
-    admin_pass = secrets.read(ctx.operation_id).get("admin_pass")
+    admin_pass = secrets.read(ctx.operation_id, ctx.params).get("admin_pass")
     return configdrive.files(ctx.subject_id, ctx.params, ports, zone=zone, admin_pass=admin_pass)

@@ -1,8 +1,7 @@
 """Claims: conditional updates on a node's inventories in a fixed order, every one hitting a row, or a rollback."""
 
+from typing import Any
 from uuid import UUID
-
-from django.db import transaction
 
 from scheduling.models import Allocation
 from scheduling.request import PlaceRequest
@@ -22,12 +21,11 @@ WHERE node_id = %(node_id)s AND resource_class = %(resource_class)s
 """
 
 
-class NoRoom(Exception):
-    """An inventory has less left than is asked for."""
-
-
 def claim(request: PlaceRequest, node_id: UUID) -> bool:
-    """Claim the request's resources on a node; False, and nothing changed, where one of them is short."""
+    """Claim the request's resources on a node; False, and nothing changed, where one of them is short.
+
+    Must run inside a transaction.
+    """
     claimed = [
         Allocation(
             consumer_id=request.consumer_id,
@@ -39,19 +37,21 @@ def claim(request: PlaceRequest, node_id: UUID) -> bool:
         for resource, amount in sorted(request.resources.items())
         if amount
     ]
-    try:
-        with transaction.atomic():
-            for row in claimed:
-                taken = {"node_id": node_id, "resource_class": row.resource_class, "amount": row.amount}
-                if not sql.execute(_TAKE, taken):
-                    raise NoRoom
-            sql.insert(claimed)
-    except NoRoom:
-        return False
+    amounts = [_amount(node_id, row.resource_class, row.amount) for row in claimed]
+    for number, amount in enumerate(amounts):
+        if not sql.execute(_TAKE, amount):
+            for taken in amounts[:number]:  # two statements less than a savepoint, where there is room
+                sql.execute(_GIVE_BACK, taken)
+            return False
+    sql.insert(claimed)
     return True
 
 
 def release(consumer_id: UUID) -> None:
     """Give back all that a consumer has claimed, once however often it is called; must run inside a transaction."""
     for node_id, resource, amount in sorted(sql.fetch(_RELEASE, {"consumer_id": consumer_id})):
-        sql.execute(_GIVE_BACK, {"node_id": node_id, "resource_class": resource, "amount": amount})
+        sql.execute(_GIVE_BACK, _amount(node_id, resource, amount))
+
+
+def _amount(node_id: Any, resource: str, amount: int) -> dict[str, Any]:
+    return {"node_id": node_id, "resource_class": resource, "amount": amount}

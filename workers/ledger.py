@@ -83,6 +83,13 @@ UPDATE workers_footprint SET state = 'made' WHERE subject_id = %(subject)s AND o
     AND host = %(host)s
 """
 
+_FREE_SUBJECTS = """
+UPDATE workers_subject SET holder = CASE WHEN holder = %(id)s THEN NULL ELSE holder END,
+    sharers = sharers - (SELECT count(*) FROM workers_subjectlock l WHERE l.operation_id = %(id)s
+                         AND l.subject_id = workers_subject.id AND NOT l.exclusive)
+WHERE id IN (SELECT subject_id FROM workers_subjectlock WHERE operation_id = %(id)s)
+"""
+
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
@@ -310,18 +317,10 @@ def ring(operation_id: UUID, seen: float) -> bool:
     return bool(sql.execute(statement, {"now": clock.now(), "id": operation_id, "seen": seen}))
 
 
-def release_subjects(operation_id: UUID) -> None:
-    """Free every subject that an ended operation holds."""
+def release_subjects(operation_id: UUID, *, secret: bool = True) -> None:
+    """Free every subject that an ended operation holds, and erase its secret, unless it is known to have none."""
     values = {"id": operation_id}
-    sql.execute(
-        """UPDATE workers_subject SET holder = NULL WHERE holder = %(id)s AND id IN
-           (SELECT subject_id FROM workers_subjectlock WHERE operation_id = %(id)s)""",
-        values,
-    )
-    sql.execute(
-        """UPDATE workers_subject SET sharers = sharers - 1 WHERE id IN
-           (SELECT subject_id FROM workers_subjectlock WHERE operation_id = %(id)s AND NOT exclusive)""",
-        values,
-    )
+    sql.execute(_FREE_SUBJECTS, values)
     sql.execute("DELETE FROM workers_subjectlock WHERE operation_id = %(id)s", values)
-    sql.execute("DELETE FROM workers_secret WHERE operation_id = %(id)s", values)
+    if secret:
+        sql.execute("DELETE FROM workers_secret WHERE operation_id = %(id)s", values)

@@ -47,8 +47,9 @@ def accept_overtaking(
 
 def forget_subject(subject_id: UUID) -> None:
     """Remove the subject of a thing that is gone; its operations stay as its history."""
-    SubjectLock.objects.filter(subject_id=subject_id).delete()
-    Subject.objects.filter(id=subject_id).delete()
+    values = {"id": subject_id}
+    sql.execute("DELETE FROM workers_subjectlock WHERE subject_id = %(id)s", values)
+    sql.execute("DELETE FROM workers_subject WHERE id = %(id)s", values)
 
 
 def _cancel(subject_id: UUID, by: str) -> None:

@@ -10,7 +10,7 @@ from django.db import transaction
 
 from computecloud.config import CONFIG
 from hypervisors.driver import CallOverran
-from workers import clock, footprints, ledger, route, undoing, workflow
+from workers import clock, footprints, ledger, route, secrets, undoing, workflow
 from workers.ledger import DO, UNDO, Lease
 from workers.models import State
 from workers.outcome import Outcome, Overtaken
@@ -99,7 +99,7 @@ def _move_on(flow: Workflow, step: Step, lease: Lease, ctx: Context) -> tuple[Ou
         flow.done(ctx)
         if not ledger.end(lease, ctx, state=State.SUCCEEDED):
             raise Overtaken
-        ledger.release_subjects(ctx.operation_id)
+        ledger.release_subjects(ctx.operation_id, secret=secrets.has(ctx.params))
         return Outcome.ENDED, None
     following = flow.steps[number]
     token = new_token() if step.on == HOST and following.on == HOST else None

@@ -3,18 +3,19 @@
 import base64
 import hashlib
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 import orjson
 from django.conf import settings
 
 from workers import sql
-from workers.models import Secret
+from workers.models import Operation, Secret
 
 if TYPE_CHECKING:
     from cryptography.fernet import Fernet
 
+FLAG = "has_secrets"
 _READ = "SELECT ciphertext FROM workers_secret WHERE operation_id = %(operation_id)s"
 
 
@@ -25,16 +26,23 @@ def _cipher() -> "Fernet":
     return Fernet(base64.urlsafe_b64encode(digest))
 
 
-def keep(operation_id: UUID, secrets: Mapping[str, str]) -> None:
-    """Keep these values for the operation's steps."""
-    Secret.objects.create(
-        operation_id=operation_id, ciphertext=_cipher().encrypt(orjson.dumps(dict(secrets)))
-    )
+def has(params: Mapping[str, Any]) -> bool:
+    """Tell by an operation's parameters whether it may have secret ones too; where they do not say, it may."""
+    return bool(params.get(FLAG, True))
 
 
-def read(operation_id: UUID) -> dict[str, str]:
+def keep(operation: Operation, secrets: Mapping[str, str]) -> None:
+    """Keep these values for the operation's steps; raises ValueError where its parameters say that it has none."""
+    if not has(operation.params):
+        raise ValueError(f"the parameters of operation {operation.id} say {FLAG}: false")
+    Secret.objects.create(operation=operation, ciphertext=_cipher().encrypt(orjson.dumps(dict(secrets))))
+
+
+def read(operation_id: UUID, params: Mapping[str, Any]) -> dict[str, str]:
     """Return the operation's secret parameters by name; empty where it has none."""
     values: dict[str, str] = {}
+    if not has(params):
+        return values
     for (ciphertext,) in sql.fetch(_READ, {"operation_id": operation_id}):
         values = orjson.loads(_cipher().decrypt(bytes(ciphertext)))
     return values

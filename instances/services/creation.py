@@ -84,7 +84,7 @@ def create(caller: Caller, request: ServerRequest) -> Created:
                 params=_params(row, request, found),
             )
             if request.admin_pass:
-                secrets.keep(operation.id, {"admin_pass": request.admin_pass})
+                secrets.keep(operation, {"admin_pass": request.admin_pass})
     log.info("instances.accepted", reservation_id=reservation, count=len(rows), first=str(rows[0].id))
     return Created(reservation_id=reservation, instances=rows)
 
@@ -218,6 +218,7 @@ def _params(row: Instance, request: ServerRequest, found: _Found) -> dict[str, A
         else None,
         "metadata": row.metadata,
         "user_data": row.user_data,
+        secrets.FLAG: bool(request.admin_pass),
         "config_drive": row.config_drive,
         "zone": destination.zone,
         "forced_host": destination.host,

@@ -98,7 +98,7 @@ def mark_wired(instance_id: UUID) -> None:
 
 def unbind(instance_id: UUID) -> None:
     """Let go of the instance's ports: those made for it go, with their addresses; the others are free again."""
-    with transaction.atomic():
+    with transaction.atomic(savepoint=False):
         held = Port.objects.filter(instance_id=instance_id)
         held.filter(made_by_instance=False).update(
             instance_id=None, device_id="", device_owner="", host="", status=PortStatus.DOWN, index=0, tag=""

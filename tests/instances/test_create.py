@@ -46,7 +46,7 @@ def test_a_boot_s_parameters_hold_all_that_its_steps_need(alice, body, image):
         "metadata": {"a": "b"},
         "user_data": user_data,
         "tags": ["t"],
-        "adminPass": "secret",
+        "adminPass": "swordfish",
         "description": "words",
         "hostname": "one.example.org",
         "config_drive": True,
@@ -54,7 +54,7 @@ def test_a_boot_s_parameters_hold_all_that_its_steps_need(alice, body, image):
     body["os:scheduler_hints"] = {"different_host": "x"}
     answer = alice.post("/servers", body)
     assert answer.status_code == 202, answer.content
-    assert answer.json()["server"]["adminPass"] == "secret"
+    assert answer.json()["server"]["adminPass"] == "swordfish"
     params = Operation.objects.get().params
     assert params["flavor"] == {
         "id": "1",
@@ -72,7 +72,7 @@ def test_a_boot_s_parameters_hold_all_that_its_steps_need(alice, body, image):
     assert params["nics"] == []
     assert params["hints"] == {"different_host": "x"}
     assert params["hostname"] == "one.example.org"
-    assert "secret" not in str(params)
+    assert "swordfish" not in str(params)
     shown = alice.get(f"/servers/{Instance.objects.get().id}").json()["server"]
     assert shown["scheduler_hints"] == {"different_host": "x"}
     assert shown["tags"] == ["t"]

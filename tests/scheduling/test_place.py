@@ -86,7 +86,8 @@ def test_a_full_best_node_gives_way_to_the_next(host_with):
 def test_a_claim_that_is_short_of_one_resource_takes_none(host_with):
     host_with("a")
     node = Node.objects.get()
-    assert claims.claim(request(resources={"DISK_GB": 1, "MEMORY_MB": 1, "VCPU": 9_999}), node.id) is False
+    with transaction.atomic():
+        assert not claims.claim(request(resources={"DISK_GB": 1, "MEMORY_MB": 1, "VCPU": 9_999}), node.id)
     assert set(Inventory.objects.values_list("used", flat=True)) == {0}
     assert not Allocation.objects.exists()
 
@@ -108,7 +109,8 @@ def test_racing_claims_fill_a_node_exactly(host_with):
 
     def one() -> None:
         try:
-            results.append(claims.claim(request(), Node.objects.get().id))
+            with transaction.atomic():
+                results.append(claims.claim(request(), Node.objects.get().id))
         finally:
             connection.close()
 

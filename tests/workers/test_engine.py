@@ -244,6 +244,20 @@ def test_an_operation_past_its_deadline_is_undone(accepted):
     assert toy.WORLD == {}
 
 
+def test_an_operation_that_says_it_has_no_secrets_can_keep_none():
+    with transaction.atomic():
+        operation = acceptance.accept(
+            kind="toy",
+            subject=("toy", uuid.uuid4()),
+            project_id="p",
+            user_id="u",
+            params={secrets.FLAG: False},
+        )
+        with pytest.raises(ValueError, match="has_secrets: false"):
+            secrets.keep(operation, {"admin_pass": "swordfish"})
+    assert secrets.read(operation.id, operation.params) == {}
+
+
 def test_secrets_are_kept_encrypted_and_erased_at_the_end():
     with transaction.atomic():
         operation = acceptance.accept(
@@ -253,9 +267,9 @@ def test_secrets_are_kept_encrypted_and_erased_at_the_end():
             user_id="u",
             params={},
         )
-        secrets.keep(operation.id, {"admin_pass": "swordfish"})
+        secrets.keep(operation, {"admin_pass": "swordfish"})
 
-    assert secrets.read(operation.id) == {"admin_pass": "swordfish"}
+    assert secrets.read(operation.id, operation.params) == {"admin_pass": "swordfish"}
     assert b"swordfish" not in bytes(Secret.objects.get().ciphertext)
     Drive(operation.id).run()
     nothing_is_held(operation)
