@@ -3,6 +3,7 @@
 It works while the web server is down, and knows every project.
 """
 
+import sys
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
@@ -54,7 +55,7 @@ def list_(**asked: Any) -> None:
         kind=asked["kind"],
         limit=asked["limit"],
     )
-    show_list(Console(highlight=False), selectors.operations(wanted))
+    show_list(_console(), selectors.operations(wanted))
 
 
 def show_list(console: Console, found: list[Any]) -> None:
@@ -85,7 +86,7 @@ def show_list(console: Console, found: list[Any]) -> None:
 @click.argument("operation")
 def show(operation: str) -> None:
     """Show one operation: what it is for, why it waits, and its steps with their times."""
-    show_one(Console(highlight=False, soft_wrap=True), _find(operation))
+    show_one(_console(), _find(operation))
 
 
 def show_one(console: Console, operation: "Past") -> None:
@@ -145,6 +146,11 @@ def retry(operation: str) -> None:
 
     now = _done(lambda: hurry.retry_now(_find(operation).id))
     click.echo(f"operation {now.id} ({now.kind}) is tried again now")
+
+
+def _console() -> Console:
+    """Return where to print; what another program reads is not cut to a terminal's width."""
+    return Console(highlight=False, width=None if sys.stdout.isatty() else 240)
 
 
 def _done(work: Any) -> Any:

@@ -57,6 +57,12 @@ class Planter:
         (self._host / "cache" / planted).write_bytes(b"planted")
         return f"caches image {planted}"
 
+    def half_fetched_image(self) -> str:
+        """Plant the unfinished file of a fetch whose process is dead."""
+        planted = str(uuid.uuid4())
+        (self._host / "cache" / f".{planted}.part").write_bytes(b"planted")
+        return f"holds a half-fetched image {planted}"
+
     def link(self) -> str:
         """Plant a bridge."""
         name = f"cc{self.tag}bplanted"
@@ -133,6 +139,60 @@ class Planter:
             LONG_AGO,
         )
         return "console at planted"
+
+    def lock(self) -> str:
+        """Plant a lock that an ended operation holds on a subject."""
+        ended, subject = self._ended(), self._one("SELECT id FROM workers_subject LIMIT 1")["id"]
+        self._write(
+            "INSERT INTO workers_subjectlock (operation_id, subject_id, epoch, exclusive) VALUES (?, ?, 1, 1)",
+            ended,
+            subject,
+        )
+        return f"operation {uuid.UUID(ended)} has ended and still locks"
+
+    def secret(self) -> str:
+        """Plant a secret of an operation that has ended."""
+        ended = self._ended()
+        self._write("INSERT INTO workers_secret (operation_id, ciphertext) VALUES (?, x'00')", ended)
+        return f"a secret of ended operation {uuid.UUID(ended)}"
+
+    def sharers(self) -> str:
+        """Plant a count of operations that share a subject, though none does."""
+        subject = self._one("SELECT id FROM workers_subject WHERE NOT deleting LIMIT 1")["id"]
+        self._write("UPDATE workers_subject SET sharers = 2 WHERE id = ?", subject)
+        return f"{uuid.UUID(subject)} counts 2 operations"
+
+    def archived_twin(self) -> str:
+        """Plant an archived copy of an operation that is in the ledger."""
+        ended = self._ended()
+        columns = ", ".join(
+            (
+                *("id", "kind", "state", "subject_type", "subject_id", "project_id", "user_id", "request_id"),
+                *("params", "results", "host", "round", "cancelled_by", "error", "created_at", "updated_at"),
+                "finished_at",
+            )
+        )
+        self._write(
+            f"INSERT INTO workers_archivedoperation ({columns}, runs)"
+            f" SELECT {columns}, '[]' FROM workers_operation WHERE id = ?",
+            ended,
+        )
+        return f"operation {uuid.UUID(ended)} is in the ledger and in the archive"
+
+    def idempotency_key(self) -> str:
+        """Plant a key whose time was over long ago."""
+        self._write(
+            "INSERT INTO workers_idempotencykey (user_id, project_id, key, fingerprint, request_id, holder, taken_at,"
+            " begun, headers, body, withheld, created_at)"
+            " VALUES ('planted', '', 'planted', '', '', '', 1, 0, '{}', '', '', ?)",
+            LONG_AGO,
+        )
+        return "1 Idempotency-Keys are older"
+
+    def _ended(self) -> str:
+        """Return the id of an operation that has ended and holds no lease."""
+        sql = "SELECT id FROM workers_operation WHERE state = 'succeeded' AND lease_token IS NULL"
+        return str(self._one(sql)["id"])
 
     def _copy(self, table: str, where: str, **changes: Any) -> None:
         """Write a row that is like one that is there but for the changes."""

@@ -11,6 +11,7 @@ pytestmark = pytest.mark.cloud
 KINDS = (
     "domain", "disk_folder", "cached_image", "link", "namespace", "rule", "dnsmasq", "message",
     "port", "allocation", "charge", "lease", "footprint", "inquiry",
+    "half_fetched_image", "lock", "secret", "sharers", "archived_twin", "idempotency_key",
 )  # fmt: skip
 
 
