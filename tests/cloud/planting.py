@@ -119,7 +119,9 @@ class Planter:
         """Plant a lease on an operation that has ended."""
         ended = self._one("SELECT id FROM workers_operation WHERE state = 'succeeded'")["id"]
         self._write(
-            "UPDATE workers_operation SET lease_token = 'planted', lease_until = 1 WHERE id = ?", ended
+            "UPDATE workers_operation SET lease_token = 'planted', lease_worker = 'planted:1:1', lease_until = 1"
+            " WHERE id = ?",
+            ended,
         )
         return f"operation {uuid.UUID(ended)} (succeeded) still holds a lease"
 
