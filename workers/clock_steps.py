@@ -29,16 +29,14 @@ WHERE state IN ('pending', 'running', 'undoing') OR lease_token IS NOT NULL
 """
 
 # Times that no clock which agrees with ours can have written, such as those of a machine that ran ahead.
-_CLAMP = """
-UPDATE workers_operation SET
-    run_after = CASE WHEN run_after > %(latest)s THEN %(latest)s ELSE run_after END,
-    dispatched_at = CASE WHEN dispatched_at > %(latest)s THEN %(now)s ELSE dispatched_at END
-WHERE state IN ('pending', 'running', 'undoing') AND (run_after > %(latest)s OR dispatched_at > %(latest)s)
-"""
-_CLAMP_LEASES = """
-UPDATE workers_operation SET lease_until = %(lease_end)s
-WHERE lease_token IS NOT NULL AND lease_until > %(lease_end)s + %(slack_s)s
-"""
+_CLAMPS = (
+    """UPDATE workers_operation SET run_after = %(latest)s
+    WHERE state IN ('pending', 'running', 'undoing') AND run_after > %(latest)s""",
+    """UPDATE workers_operation SET dispatched_at = %(now)s
+    WHERE state IN ('pending', 'running', 'undoing') AND dispatched_at > %(latest)s""",
+    """UPDATE workers_operation SET lease_until = %(lease_end)s
+    WHERE lease_token IS NOT NULL AND lease_until > %(lease_latest)s""",
+)
 
 
 def correct() -> float:
@@ -48,8 +46,15 @@ def correct() -> float:
     """
     step_s = _noticed_step_s()
     now = clock.now()
-    sql.execute(_CLAMP, {"now": now, "latest": now + LONGEST_WAIT_S})
-    sql.execute(_CLAMP_LEASES, {"lease_end": now + CONFIG.lease_s, "slack_s": STEP_S})
+    lease_end = now + CONFIG.lease_s
+    times = {
+        "now": now,
+        "latest": now + LONGEST_WAIT_S,
+        "lease_end": lease_end,
+        "lease_latest": lease_end + STEP_S,
+    }
+    for clamp in _CLAMPS:
+        sql.execute(clamp, times)
     return step_s
 
 
@@ -60,14 +65,16 @@ def _noticed_step_s() -> float:
         values = {"boot_id": boot_id, "offset_s": offset_s}
         MachineClock.objects.update_or_create(name=machine, defaults=values)
         return 0.0
-    step_s = offset_s - known.offset_s
-    if abs(step_s) < STEP_S:
-        return 0.0
+    return move(known, offset_s) if abs(offset_s - known.offset_s) >= STEP_S else 0.0
+
+
+def move(known: MachineClock, offset_s: float) -> float:
+    """Move the ledger's times by how far the clock is from what was known; 0.0 where another sweeper has done it."""
+    step_s, now = offset_s - known.offset_s, clock.now()
     with transaction.atomic():
-        mine = MachineClock.objects.filter(name=machine, boot_id=boot_id, offset_s=known.offset_s)
+        mine = MachineClock.objects.filter(name=known.name, offset_s=known.offset_s)
         if not mine.update(offset_s=offset_s):
             return 0.0
-        now = clock.now()
         sql.execute(
             _MOVE,
             {

@@ -36,8 +36,8 @@ def let_go(operation: Operation) -> None:
 def _go_on(flow: Workflow, operation: Operation) -> None:
     cursor = route.next_cursor(flow, operation.params, None, operation.cursor)
     idle = Operation.objects.filter(id=operation.id, lease_token=None, state__in=ACTIVE)
-    if idle.update(host=None, cursor=cursor, attempt=0, run_after=0, dispatched_at=clock.now()):
-        dispatch.publish_id(operation.id)
+    idle.update(host=None, cursor=cursor, attempt=0, run_after=0, dispatched_at=clock.now())
+    dispatch.publish_id(operation.id)
 
 
 def _go_back(flow: Workflow, operation: Operation) -> None:

@@ -1,10 +1,12 @@
 """A host that is cut off, given up on, and back: it acts on nothing of an older epoch and cleans up before all else."""
 
 import itertools
+import uuid
 from collections.abc import Iterator
 
 import pytest
 
+import networking.services
 from hypervisors import registry
 from instances import on_host
 from instances.models import Instance
@@ -14,13 +16,14 @@ from tests.faults import record
 from tests.faults import world as worlds
 from tests.faults.two_hosts import TwoHosts
 from tests.faults.world import World, counts
-from workers import liveness, probes, recovery, runner
+from workers import liveness, lost_hosts, probes, recovery, runner
 from workers.driver import driver
 from workers.host import NotClean
 from workers.ledger import DO
-from workers.models import Footprint, Host, Mend, Operation, Subject
+from workers.models import Footprint, Host, Mend, Operation, Subject, SubjectLock
 from workers.outcome import Outcome
 from workers.process import PROCESS
+from workers.retry import StepFailed
 from workers.route import Link
 from workers.testing import Drive
 
@@ -130,6 +133,73 @@ def test_a_server_that_is_deleted_while_its_host_is_cut_off_leaves_nothing(
     assert {name: left[name] for name in left if left[name]} == {}
     assert hosts.all_guests() == hosts.all_folders() == {}
     tell(step, point, "host cut off, server deleted, host back", "cancelled")
+
+
+def test_a_boot_that_fails_elsewhere_too_leaves_the_lost_hosts_list_to_that_host(
+    world: World, hosts: TwoHosts
+):
+    _, operation = world.boot()
+    with hosts.working_at("first"):
+        for cursor in (0, 1, 2, 3):
+            runner.run(operation.id, DO, cursor)
+    cut_off("first")
+
+    def fail(reached: str) -> None:
+        if reached == "create.start.done":
+            raise StepFailed("no luck here either")
+
+    with probes.installed(fail):
+        assert hosts.drive(operation.id).state == "failed"
+    left = Footprint.objects.values_list("kind", "host")
+    assert set(left) >= {("port", "first"), ("disks", "first")}
+    assert {host for _, host in left} == {"first"}
+    come_back(hosts, "first")
+    assert not Footprint.objects.exists()
+    assert hosts.all_guests() == hosts.all_folders() == {}
+
+
+def test_a_look_that_is_out_of_date_gives_nothing_up(world: World, hosts: TwoHosts):
+    instance, operation = world.boot()
+    with hosts.working_at("first"):
+        runner.run(operation.id, DO, 0)
+        runner.run(operation.id, DO, 1)
+    Operation.objects.update(lease_token=None)
+    seen = Operation.objects.get(id=operation.id)
+    Operation.objects.update(lease_token="t")
+    lost_hosts.let_go(seen)
+    after = Operation.objects.get(id=operation.id)
+    assert (after.state, after.host, after.lease_token) == ("running", "first", "t")
+    assert Subject.objects.get(id=instance.id).epoch == 1
+    assert Port.objects.filter(instance_id=instance.id).count() == 1
+
+
+def test_giving_up_is_one_transaction_and_raises_only_what_is_held_alone(
+    world: World, hosts: TwoHosts, monkeypatch: pytest.MonkeyPatch
+):
+    instance, operation = world.boot()
+    with hosts.working_at("first"):
+        runner.run(operation.id, DO, 0)
+    shared = Subject.objects.create(id=uuid.uuid4(), type="volume")
+    SubjectLock.objects.create(operation=operation, subject=shared, epoch=1, exclusive=False)
+    operation.refresh_from_db()
+    with monkeypatch.context() as patch:
+        patch.setattr(networking.services, "unbind", lambda _: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            lost_hosts.let_go(operation)
+    assert Operation.objects.get(id=operation.id).state == "running"
+    assert Subject.objects.get(id=instance.id).epoch == 1
+    lost_hosts.let_go(operation)
+    assert dict(Subject.objects.values_list("type", "epoch")) == {"instance": 2, "volume": 1}
+
+
+def test_a_delete_that_has_ended_or_runs_is_not_given_up(world: World, hosts: TwoHosts):
+    instance, operation = world.boot()
+    hosts.drive(operation.id)
+    removal = world.accept("delete", instance)
+    for held in ({"lease_token": "t"}, {"lease_token": None, "state": "failed"}):
+        Operation.objects.filter(id=removal.id).update(**held)
+        lost_hosts.let_go(removal)
+        assert Operation.objects.get(id=removal.id).host == "first"
 
 
 def test_an_old_message_at_the_host_that_is_back_does_nothing(world: World, hosts: TwoHosts):

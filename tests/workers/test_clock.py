@@ -119,6 +119,27 @@ def test_a_step_is_put_right_once_however_many_sweepers_there_are(accepted, step
     assert clock_steps.correct() == 0.0
 
 
+def test_two_sweepers_that_notice_it_together_move_the_times_once(accepted, step):
+    operation = an_hour_old(accepted())
+    known = MachineClock.objects.get()
+    step(HOUR_S)
+    assert clock_steps.move(known, clock.offset_s()) == pytest.approx(HOUR_S, abs=1)
+    assert clock_steps.move(known, clock.offset_s()) == 0.0
+    before = operation.deadline
+    operation.refresh_from_db()
+    assert operation.deadline - before == pytest.approx(HOUR_S, abs=1)
+
+
+def test_the_times_of_what_has_ended_are_history(accepted, step):
+    far = clock.now() + HOUR_S
+    operation = accepted()
+    Drive(operation.id).run()
+    Operation.objects.update(run_after=far, dispatched_at=far, lease_until=far)
+    recovery.sweep()
+    operation.refresh_from_db()
+    assert {operation.run_after, operation.dispatched_at, operation.lease_until} == {far}
+
+
 def test_a_machine_that_was_started_again_has_a_clock_of_its_own(accepted, step, monkeypatch):
     operation = an_hour_old(accepted())
     monkeypatch.setattr(clock, "boot_id", lambda: "another")
