@@ -12,7 +12,7 @@ from statistics import median
 
 import msgspec
 
-from tests.faults.record import Row
+from tests.faults.record import WHEN, Row
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "fault-matrix.md"
 BEGIN, END = "<!-- the matrix begins: bin/test faults writes it -->", "<!-- the matrix ends -->"
@@ -40,11 +40,18 @@ def matrix(rows: Iterable[Row]) -> str:
 
 def _lines(lines: dict[tuple[str, str], dict[str, Row]]) -> list[list[str]]:
     steps = list(dict.fromkeys(step for step, _ in lines))
-    ordered = sorted(lines.items(), key=lambda line: (steps.index(line[0][0]), line[0][1]))
+    ordered = sorted(lines.items(), key=lambda line: (steps.index(line[0][0]), *_in_time(line[0][1])))
     return [
         [step, fault, *(_cell(found[stack]) if stack in found else "" for stack in STACKS)]
         for (step, fault), found in ordered
     ]
+
+
+def _in_time(fault: str) -> tuple[str, int]:
+    """Return what sorts the moments of one fault as they come."""
+    moments = list(WHEN.values())
+    found = next((moment for moment in moments if moment in fault), "")
+    return fault.replace(found, "") if found else fault, moments.index(found) if found else 0
 
 
 def figures(rows: list[Row]) -> str:

@@ -4,8 +4,11 @@ A cloud lives for all tests of this folder that use it; each test leaves it as i
 their logs are copied to.
 """
 
+import struct
+import subprocess
 from collections.abc import Iterator
 from contextlib import ExitStack
+from pathlib import Path
 
 import pytest
 
@@ -15,7 +18,6 @@ from tests.cloud.conftest import _folder, _free_port, _running, real
 from tests.cloud.postgresql import Cluster
 
 DELAY_S = 0.02
-FAKETIME = "/usr/lib/x86_64-linux-gnu/faketime/libfaketimeMT.so.1"
 CALL_S = 15.0  # a libvirt call that runs longer has an unknown outcome
 STACKS = ("sqlite+redis", "postgresql+rabbitmq")
 
@@ -61,18 +63,29 @@ def split_cloud() -> Iterator[Cloud]:
 
 
 @pytest.fixture(scope="module")
-def clock_cloud() -> Iterator[Cloud]:
-    """Return a cloud with two fake hosts whose wall clock is set by the file `clock` in its state folder."""
+def clock_cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cloud]:
+    """Return a cloud with two fake hosts whose wall clock can be set."""
     made = fake("clock")
-    made.variables.update(
-        LD_PRELOAD=FAKETIME,
-        FAKETIME_TIMESTAMP_FILE=str(made.state / "clock"),
-        FAKETIME_DONT_FAKE_MONOTONIC="1",
-        FAKETIME_CACHE_DURATION="1",
-    )
-    made.state.mkdir()
-    (made.state / "clock").write_text("+0")
+    folder = tmp_path_factory.mktemp("clock")
+    made.variables["LD_PRELOAD"] = str(steppable_clock(folder / "clock.so"))
+    made.variables["CLOCK_FILE"] = str(folder / "wall-clock")
+    set_clock(made, 0)
     yield from watched(made, "--hosts", "2")
+
+
+def steppable_clock(library: Path) -> Path:
+    """Return the library that sets processes' wall clocks, built."""
+    source = Path(leftovers.__file__).with_name("clock.c")
+    command = ["gcc", "-O2", "-Wall", "-Werror", "-shared", "-fPIC", "-o", str(library), str(source)]
+    subprocess.run(command, check=True)
+    return library
+
+
+def set_clock(cloud: Cloud, off_s: int) -> None:
+    """Have the cloud's wall clock be off by so much, now."""
+    file = Path(cloud.variables["CLOCK_FILE"])
+    with file.open("r+b" if file.exists() else "wb") as opened:
+        opened.write(struct.pack("q", off_s))
 
 
 @pytest.fixture(scope="package")

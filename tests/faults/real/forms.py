@@ -9,6 +9,7 @@ from tests.cloud.servers import NOTHING, WHOLE, Server, boot
 from workers import probes, workflow
 from workers.workflow import Step, Workflow
 
+BEGIN_S = 90.0  # a real guest that is still booting hears its power button late
 OFF = {**WHOLE, "guests": 0}
 ENDS = {"ACTIVE": WHOLE, "SHUTOFF": OFF, "": NOTHING}
 assert workflows
@@ -50,10 +51,10 @@ class Form:
         if not self.before:
             return None
         server = boot(cloud)
-        server.await_status("ACTIVE")
+        server.await_status("ACTIVE", BEGIN_S)
         if self.before == "SHUTOFF":
             server.act("os-stop")
-            server.await_status("SHUTOFF")
+            server.await_status("SHUTOFF", BEGIN_S)
         return server
 
     def accept(self, cloud: Cloud, server: Server | None) -> Server:
