@@ -1,6 +1,8 @@
 """The Celery app: a doorbell between processes. What must happen stands in the database (workers.models.Operation)."""
 
 import os
+import time
+from datetime import UTC, datetime
 from typing import Any
 
 from computecloud import lean
@@ -11,6 +13,7 @@ if CONFIG.role:
 
 from celery import Celery
 from celery.fixups.django import DjangoWorkerFixup  # type: ignore[attr-defined]
+from celery.schedules import schedule
 
 from computecloud import broker
 
@@ -58,14 +61,19 @@ app.conf.update(
     worker_detect_quorum_queues=False,  # computecloud.broker.rabbitmq knows them
     worker_hijack_root_logger=False,  # computecloud.logging writes the logs
     beat_max_loop_interval=5,
-    beat_schedule_filename=str(CONFIG.state / "run" / "beat-schedule"),
+    beat_scheduler="celery.beat:Scheduler",  # keeps no file: its times mean nothing to the next process
 )
+
+
+def _steady_now() -> datetime:
+    """Return what beat takes for the time: a wall clock that is set back an hour would silence it for as long."""
+    return datetime.fromtimestamp(time.monotonic(), UTC)
 
 
 def _every(interval_s: float, task: str, *args: str) -> dict[str, Any]:
     return {
         "task": task,
-        "schedule": interval_s,
+        "schedule": schedule(interval_s, nowfun=_steady_now, app=app),
         "args": args,
         "options": {"expires": interval_s, "queue": "control"},
     }
