@@ -195,6 +195,21 @@ def test_only_the_footprints_of_this_step_on_this_host_are_noted_as_made(accepte
     assert list(made) == [("one", "toyhost")]
 
 
+def test_what_is_gone_from_one_host_is_still_noted_for_another(accepted):
+    operation = accepted()
+    for host in ("toyhost", "elsewhere"):
+        Footprint.objects.create(
+            subject_id=operation.subject_id,
+            operation_id=operation.id,
+            step="one",
+            kind="k",
+            host=host,
+            name="one",
+        )
+    footprints.forget(operation.subject_id, host="toyhost")
+    assert list(Footprint.objects.values_list("host", flat=True)) == ["elsewhere"]
+
+
 def test_an_operation_that_ends_frees_no_subject_that_another_holds(accepted):
     operation = accepted()
     Subject.objects.update(holder=uuid4())
