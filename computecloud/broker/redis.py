@@ -8,7 +8,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from kombu.exceptions import OperationalError
 from kombu.transport import redis
+from redis.exceptions import ResponseError
 
 
 class Channel(redis.Channel):
@@ -22,6 +24,13 @@ class Channel(redis.Channel):
         if client is None and self._kept is None:
             self._kept = self._create_client()  # type: ignore[attr-defined]
         yield client or self._kept
+
+    def _put(self, queue: str, message: Any, **options: Any) -> None:
+        """Put a message into its list; raises OperationalError where Redis refuses it, such as for want of memory."""
+        try:
+            super()._put(queue, message, **options)
+        except ResponseError as error:
+            raise OperationalError(f"Redis did not take the message: {error}") from None
 
     def _disconnect_pools(self) -> None:
         self._kept = None

@@ -22,6 +22,7 @@ from computecloud.cli.processes import alive
 from computecloud.cli.supervisor import Process, Supervisor
 from tests.cloud import leftovers
 from tests.cloud.gates import Gates
+from tests.cloud.rabbitmq import RabbitMQ
 
 UP_S, DOWN_S, COMMAND_S, PROCESS_S = 240.0, 120.0, 60.0, 30.0
 SSH_OPTIONS = (
@@ -60,6 +61,7 @@ class Cloud:
     settings: dict[str, str] = field(default_factory=dict)
     stack: str = "sqlite+redis"  # what tests call its database and broker
     variables: dict[str, str] = field(default_factory=dict)  # of its environment, beside its settings
+    rabbitmq: RabbitMQ | None = None  # its broker, where that is none of its own processes
 
     @property
     def gates(self) -> Gates:

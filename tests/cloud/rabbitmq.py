@@ -91,6 +91,11 @@ class RabbitMQ:
             os.killpg(self._server.pid, signal.SIGKILL)
             self._await_end()
 
+    def restart(self) -> None:
+        """Kill it and start it again with what it had."""
+        self.kill()
+        self.start()
+
     def pause(self) -> None:
         """Have it do nothing, with its connections open."""
         os.kill(self.pid, signal.SIGSTOP)

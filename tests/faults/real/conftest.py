@@ -39,7 +39,8 @@ def cloud(request: pytest.FixtureRequest) -> Iterator[Cloud]:
             cluster = Cluster.make()
             stack.callback(cluster.remove)
             made.settings["DATABASE_URL"] = cluster.url
-            made.settings["BROKER_URL"] = stack.enter_context(rabbitmq.running()).url
+            made.rabbitmq = stack.enter_context(rabbitmq.running())
+            made.settings["BROKER_URL"] = made.rabbitmq.url
         yield from watched(made, "--hosts", "2")
 
 
