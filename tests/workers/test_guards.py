@@ -395,3 +395,13 @@ def test_a_host_has_one_worker(db):
         second._take_lock()
     lock.close()
     second._take_lock().close()
+
+
+def test_what_somebody_runs_is_not_put_off(accepted):
+    operation = accepted()
+    before = stands(operation, **OURS)
+    ledger.put_off(operation.id, after_s=30)
+    assert row(operation.id) == before
+    stands(operation, lease_token=None)
+    ledger.put_off(operation.id, after_s=30)
+    assert row(operation.id)["run_after"] > time.time()
