@@ -2,6 +2,8 @@
 
 import time
 from collections.abc import Callable
+from concurrent.futures import Future
+from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -20,6 +22,7 @@ from workers import (
     lost_hosts,
     overtaking,
     probes,
+    process,
     recovery,
     sql,
     workflow,
@@ -27,9 +30,9 @@ from workers import (
 from workers.acceptance import SubjectBusy
 from workers.host import HostTaken, HostWorker
 from workers.ledger import DO, UNDO, Lease
-from workers.models import Footprint, Host, Operation, State, StepRun, Subject, SubjectLock
+from workers.models import Footprint, Host, Inquiry, Operation, State, StepRun, Subject, SubjectLock
 from workers.outcome import Overtaken
-from workers.process import PROCESS
+from workers.process import PROCESS, Process
 from workers.testing import Drive
 from workers.workflow import Context
 
@@ -405,3 +408,32 @@ def test_what_somebody_runs_is_not_put_off(accepted):
     stands(operation, lease_token=None)
     ledger.put_off(operation.id, after_s=30)
     assert row(operation.id)["run_after"] > time.time()
+
+
+def test_a_subject_is_locked_once_and_until_a_call_that_overran_has_returned():
+    worker, subject = Process(), uuid4()
+    assert worker.lock(subject)
+    assert not worker.lock(subject)
+    call: Future[None] = Future()
+    worker.unlock(subject, call)
+    assert not worker.lock(subject), "nobody knows yet what the call did"
+    call.set_result(None)
+    assert worker.lock(subject)
+
+
+@pytest.mark.parametrize("by", ["", "a test"])
+def test_the_lease_of_a_lost_baton_is_given_back_whether_cancelled_or_not(accepted, monkeypatch, by):
+    operation, worker = accepted(), Process()
+    stands(operation, **OURS | {"cancelled_by": by})
+    worker.pass_on(lease(operation), context(operation))
+    monkeypatch.setattr(process, "BATON_S", -1.0)
+    worker.drop_lost_batons()
+    assert row(operation.id)["lease_token"] is None
+    assert row(operation.id)["attempt"] == (1 if by else 0), "an attempt that was never begun does not count"
+
+
+def test_only_old_questions_are_forgotten(db):
+    Inquiry.objects.create(host="h", kind="new")
+    Inquiry.objects.create(host="h", kind="old", asked_at=datetime.fromtimestamp(1, UTC))
+    recovery.sweep()
+    assert list(Inquiry.objects.values_list("kind", flat=True)) == ["new"]
