@@ -3,7 +3,6 @@
 import os
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -71,19 +70,6 @@ def hanging(cloud: Cloud) -> Iterator[None]:
         yield
     finally:
         os.kill(pid, signal.SIGCONT)
-
-
-@contextmanager
-def another_host(cloud: Cloud, name: str) -> Iterator[None]:
-    """Have a fake host beside the real one."""
-    environment = {**cloud.environment, "COMPUTECLOUD_HOST_NAME": name, "COMPUTECLOUD_DRIVER": "fake"}
-    command = [sys.executable, "-m", "computecloud", "worker", "host"]
-    process = subprocess.Popen(command, env=environment, cwd=Path(__file__).parents[3])
-    try:
-        yield
-    finally:
-        process.terminate()
-        process.wait(30)
 
 
 HANGS = [place for place in CALLS if place.gate.endswith(".enter") and place.gate != "create_disks.enter"]
