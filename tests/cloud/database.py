@@ -35,6 +35,19 @@ def ask_file(file: Path, question: str, *values: Any) -> list[tuple[Any, ...]]:
         connection.close()
 
 
+def can_be_written(state: Path) -> bool:
+    """Tell whether nobody keeps the cloud's SQLite file locked for a second."""
+    connection = sqlite3.connect(state / "computecloud.sqlite3", timeout=1, isolation_level=None)
+    try:
+        connection.execute("BEGIN IMMEDIATE")
+        connection.execute("ROLLBACK")
+    except sqlite3.OperationalError:
+        return False
+    finally:
+        connection.close()
+    return True
+
+
 def seconds(moment: datetime | str) -> float:
     """Return a moment of a row, as seconds since 1970."""
     if isinstance(moment, datetime):

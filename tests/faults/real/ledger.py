@@ -13,6 +13,8 @@ ORDER BY created_at DESC
 """
 _RUNS = "SELECT step, undo, outcome, count(*) FROM workers_steprun WHERE operation_id = ? GROUP BY 1, 2, 3"
 
+_MISHAPS = "SELECT step, outcome, error FROM workers_steprun WHERE operation_id = ? AND outcome <> 'success'"
+
 
 @dataclass(frozen=True, slots=True)
 class Operation:
@@ -36,6 +38,12 @@ def runs(server: Server, kind: str) -> dict[tuple[str, str], int]:
     """Return how often each step of it (`undo of` one that was undone) ended in each outcome."""
     rows = database.ask(server.cloud.state, _RUNS, operation(server, kind).id)
     return {(f"undo of {step}" if undo else step, outcome): int(n) for step, undo, outcome, n in rows}
+
+
+def mishaps(server: Server, kind: str) -> list[tuple[str, str, str]]:
+    """Return step, outcome and error of each attempt that was no success."""
+    rows = database.ask(server.cloud.state, _MISHAPS, operation(server, kind).id)
+    return [(str(step), str(outcome), str(error)) for step, outcome, error in rows]
 
 
 def recovered(server: Server, kind: str, since: float, seconds: float = 60.0) -> float | None:

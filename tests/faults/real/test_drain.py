@@ -35,7 +35,7 @@ def test_a_worker_that_drains_ends_after_its_step(cloud: Cloud, place: Place) ->
     cloud.await_back(worker, pid)
     aim.await_end(server, place.form.ends)
     ledger.check_once(server, place.form.kind)
-    assert [step for step, outcome in ledger.runs(server, place.form.kind) if outcome != "success"] == []
+    assert ledger.mishaps(server, place.form.kind) == []
     fault = f"SIGTERM of the {worker.partition('-')[0]} worker"
     aim.note(server, place, fault, None, fired=waited)
     aim.remove(server)
@@ -57,7 +57,7 @@ def test_what_waits_in_the_queue_of_a_worker_that_drains_is_done_by_its_successo
     for server in servers:
         server.await_status("ACTIVE", ACTIVE_S)
         assert holdings(server) == WHOLE
-        assert [step for step, outcome in ledger.runs(server, "create") if outcome != "success"] == []
+        assert ledger.mishaps(server, "create") == []
     last_s = max(ledger.operation(server, "create").leased_at for server in servers) - opened_at
     fault = f"SIGTERM of the host worker with {MANY} boots in the queues"
     row = record.Row(aim.stack_of(cloud), "create", "all", fault, "succeeded", last_s)

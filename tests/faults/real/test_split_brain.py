@@ -36,11 +36,22 @@ def is_alive(cloud: Cloud, worker: str) -> bool:
     return bool(row[0])
 
 
+def stop_between_writes(cloud: Cloud, pid: int) -> None:
+    """Stop a process when it is not writing: with SQLite's lock in its hand it would stop the whole cloud."""
+    for _ in range(20):
+        os.kill(pid, signal.SIGSTOP)
+        if database.can_be_written(cloud.state):
+            return
+        os.kill(pid, signal.SIGCONT)
+        time.sleep(0.3)
+    raise AssertionError(f"process {pid} always writes")
+
+
 @contextmanager
 def stopped(cloud: Cloud, worker: str) -> Iterator[None]:
     """Have the worker do nothing until it has been given up on and the block is over."""
     pid = cloud.process(worker).pid
-    os.kill(pid, signal.SIGSTOP)
+    stop_between_writes(cloud, pid)
     try:
         until(lambda: not is_alive(cloud, worker), GIVEN_UP_S, f"{worker} to be given up on")
         yield
