@@ -192,7 +192,9 @@ def past_deadline(operation: Operation) -> None:
 def turn_back_cancelled(operation: Operation) -> bool:
     """Start undoing an operation that was cancelled; False where its step still runs, or it has ended."""
     turned = turn_back(operation, undoing.cancelled_in_words(operation.cancelled_by))
-    transaction.on_commit(partial(dispatch.publish_id, operation.id), robust=True)  # to say it twice does no harm
+    transaction.on_commit(
+        partial(dispatch.publish_id, operation.id), robust=True
+    )  # to say it twice does no harm
     return turned
 
 
