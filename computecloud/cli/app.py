@@ -14,6 +14,8 @@ COMMANDS = {
     "worker": "Run a worker process in the foreground.",
     "beat": "Run the periodic ringing in the foreground.",
     "operation": "List, show, cancel or hurry what the engine does.",
+    "host": "List, show, enable or disable hosts.",
+    "explain": "Say why a server is where it is, or why it is nowhere.",
     "timeline": "Show the steps of a server's last operation.",
 }
 

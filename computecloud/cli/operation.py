@@ -3,7 +3,7 @@
 It works while the web server is down, and knows every project.
 """
 
-import sys
+from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
@@ -15,9 +15,13 @@ from rich.table import Table
 from computecloud.cli import database
 from computecloud.cli.failures import Failure
 from computecloud.cli.installation import enter_existing
+from computecloud.cli.output import console as _console
+from computecloud.cli.output import done, print_json
+from computecloud.cli.servers import server_id
 
 if TYPE_CHECKING:
     from workers.history import Past
+    from workers.waiting import Waiting
 
 GROUPS = ("all", "active", "waiting", "succeeded", "failed", "cancelled")
 LIST_ADVICE = "bin/computecloud operation list shows what there is"
@@ -41,6 +45,7 @@ def command(state_dir: str | None) -> None:
 @click.option("--server", help="Only operations on this server (name or id).")
 @click.option("--kind", help="Only operations of this kind, e.g. create.")
 @click.option("--limit", type=click.IntRange(1, 10_000), default=50, show_default=True)
+@click.option("--json", "as_json", is_flag=True, help="Print them as JSON.")
 def list_(**asked: Any) -> None:
     """List operations, newest first, with what each waits for."""
     from workers import selectors
@@ -50,12 +55,29 @@ def list_(**asked: Any) -> None:
     wanted = Wanted(
         group=Group(asked["state"]),
         project_id=None if project is None else _project(project),
-        subject_id=None if server is None else _server(server),
+        subject_id=None if server is None else server_id(server),
         host=asked["host"],
         kind=asked["kind"],
         limit=asked["limit"],
     )
-    show_list(_console(), selectors.operations(wanted))
+    found = selectors.operations(wanted)
+    if asked["as_json"]:
+        print_json([as_document(one.operation, one.waiting) for one in found])
+    else:
+        show_list(_console(), found)
+
+
+def as_document(operation: "Past", why: "Waiting | None") -> dict[str, Any]:
+    """Return an operation for a program to read."""
+    names = (
+        *("id", "kind", "state", "subject_type", "subject_id", "host", "project_id", "user_id", "request_id"),
+        *("created_at", "finished_at", "cancelled_by", "error"),
+    )
+    return {
+        **{name: getattr(operation, name) for name in names},
+        "step": _step(operation) or None,
+        "waits_for": why.reason if why else None,
+    }
 
 
 def show_list(console: Console, found: list[Any]) -> None:
@@ -84,17 +106,24 @@ def show_list(console: Console, found: list[Any]) -> None:
 
 @command.command("show")
 @click.argument("operation")
-def show(operation: str) -> None:
+@click.option("--json", "as_json", is_flag=True, help="Print it as JSON.")
+def show(operation: str, as_json: bool) -> None:
     """Show one operation: what it is for, why it waits, and its steps with their times."""
-    show_one(_console(), _find(operation))
+    from workers import history
+
+    found = _find(operation)
+    if as_json:
+        steps = [asdict(run) for run in history.runs(found)]
+        print_json({**as_document(found, _why(found)), "steps": steps})
+    else:
+        show_one(_console(), found)
 
 
 def show_one(console: Console, operation: "Past") -> None:
     """Print an operation and its steps: when each began, in ms from the request, and how long it took."""
-    from workers import history, waiting
-    from workers.models import Operation
+    from workers import history
 
-    why = waiting.of(operation) if isinstance(operation, Operation) else None
+    why = _why(operation)
     lines = {
         "kind": operation.kind,
         "of": f"{operation.subject_type} {operation.subject_id}",
@@ -134,7 +163,7 @@ def cancel(operation: str) -> None:
     """End an operation: what it did is undone."""
     from workers import cancel as cancelling
 
-    now = _done(lambda: cancelling.cancel(_find(operation).id, by="an operator"))
+    now = done(lambda: cancelling.cancel(_find(operation).id, by="an operator"), advice=LIST_ADVICE)
     click.echo(f"operation {now.id} ({now.kind}) is cancelled; it is {now.state} and ends when it is undone")
 
 
@@ -144,23 +173,15 @@ def retry(operation: str) -> None:
     """Have an operation that waits tried again now."""
     from workers import hurry
 
-    now = _done(lambda: hurry.retry_now(_find(operation).id))
+    now = done(lambda: hurry.retry_now(_find(operation).id), advice=LIST_ADVICE)
     click.echo(f"operation {now.id} ({now.kind}) is tried again now")
 
 
-def _console() -> Console:
-    """Return where to print; what another program reads is not cut to a terminal's width."""
-    return Console(highlight=False, width=None if sys.stdout.isatty() else 240)
+def _why(operation: "Past") -> "Waiting | None":
+    from workers import waiting
+    from workers.models import Operation
 
-
-def _done(work: Any) -> Any:
-    """Do it; a refusal is told in its own words."""
-    from computecloud.wire.errors import CloudError
-
-    try:
-        return work()
-    except CloudError as error:
-        raise Failure(error.message, advice=LIST_ADVICE) from None
+    return waiting.of(operation) if isinstance(operation, Operation) else None
 
 
 def _find(text: str) -> "Past":
@@ -185,18 +206,6 @@ def _project(text: str) -> str:
     if found is None:
         raise Failure(f"there is no project {text}", advice="bin/openstack project list shows what there is")
     return str(found.id)
-
-
-def _server(text: str) -> UUID:
-    from instances.models import Instance
-
-    try:
-        return UUID(text)  # also of a server that is gone: its operations are there
-    except ValueError:
-        found = Instance.objects.filter(name=text).order_by("deleted", "-created_at").first()
-    if found is None:
-        raise Failure(f"there is no server {text}", advice="bin/openstack server list shows what there is")
-    return found.id
 
 
 def _step(operation: "Past") -> str:
