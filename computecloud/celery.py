@@ -84,6 +84,7 @@ app.conf.beat_schedule = {
     "observe": _every(10.0, "workers.observe"),
     "audit capacity": _every(60.0, "workers.periodic", "scheduling.capacity_audit"),
     "idempotency keys": _every(300.0, "workers.periodic", "workers.idempotency_keys"),
+    "expired tokens": _every(300.0, "workers.periodic", "identity.tidy"),
     "archive": _every(30.0, "workers.periodic", "workers.archive"),
 }
 if CONFIG.role != "beat":

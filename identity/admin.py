@@ -6,15 +6,27 @@ from django import forms
 from django.contrib import admin
 from django.contrib.auth.admin import UserAdmin as DjangoUserAdmin
 from django.contrib.auth.forms import AdminPasswordChangeForm, AdminUserCreationForm, UserChangeForm
-from django.contrib.auth.models import Group
+from django.contrib.auth.models import Group as PageGroup
 from django.db.models import QuerySet
 from django.http import HttpRequest
 
-from identity import revocation
-from identity.models import Domain, LoginFailure, Project, Revocation, Role, RoleAssignment, User
-from identity.services import projects, roles, users
+from identity import revocation, sharing
+from identity.models import (
+    Domain,
+    Group,
+    GroupMember,
+    LoginFailure,
+    Project,
+    Revocation,
+    Role,
+    RoleAssignment,
+    SigningKey,
+    User,
+)
+from identity.services import groups, projects, roles, users
+from identity.services.roles import Holding
 
-admin.site.unregister(Group)
+admin.site.unregister(PageGroup)
 admin.site.site_header = "ComputeCloud"
 admin.site.site_title = "ComputeCloud"
 
@@ -84,6 +96,12 @@ class UserAdmin(DjangoUserAdmin[User]):
     )
     add_fieldsets = ((None, {"classes": ("wide",), "fields": ("name", "domain", "password1", "password2")}),)
 
+    def formfield_for_manytomany(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
+        """Offer groups of operators only, not those that stand for projects."""
+        if db_field.name == "groups":
+            kwargs["queryset"] = sharing.other_groups()
+        return super().formfield_for_manytomany(db_field, request, **kwargs)
+
     def save_model(self, request: HttpRequest, obj: User, form: Any, change: bool) -> None:
         """Save, and void the tokens of a disabled user."""
         super().save_model(request, obj, form, change)
@@ -145,6 +163,47 @@ class DomainAdmin(admin.ModelAdmin[Domain]):
             revocation.revoke_domain(obj.id)
 
 
+class MemberInline(admin.TabularInline[GroupMember, Group]):
+    """The users in a group; changed by the API, which voids tokens."""
+
+    model = GroupMember
+    extra = 0
+    fields = readonly_fields = ("user",)
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[GroupMember]:
+        """Return the rows with their users."""
+        return super().get_queryset(request).select_related("user")
+
+    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Users are added by the API."""
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Users are taken out by the API."""
+        return False
+
+
+@admin.register(Group)
+class GroupAdmin(admin.ModelAdmin[Group]):
+    """Groups of users."""
+
+    list_display = ("name", "domain", "description", "id")
+    list_filter = ("domain",)
+    list_select_related = ("domain",)
+    search_fields = ("name", "id")
+    readonly_fields = ("id",)
+    inlines = (MemberInline,)
+
+    def delete_model(self, request: HttpRequest, obj: Group) -> None:
+        """Delete and void the tokens."""
+        groups.delete(obj)
+
+    def delete_queryset(self, request: HttpRequest, queryset: QuerySet[Group]) -> None:
+        """Delete and void the tokens."""
+        for group in queryset:
+            groups.delete(group)
+
+
 @admin.register(Role)
 class RoleAdmin(admin.ModelAdmin[Role]):
     """Roles; read only, since policies are written with their names."""
@@ -169,11 +228,11 @@ class RoleAdmin(admin.ModelAdmin[Role]):
 class RoleAssignmentAdmin(admin.ModelAdmin[RoleAssignment]):
     """Who has which role where; made or deleted, never changed."""
 
-    list_display = ("user", "role", "project", "domain")
-    list_filter = ("role",)
-    list_select_related = ("user", "role", "project", "domain")
-    search_fields = ("user__name", "project__name", "user__id", "project__id")
-    autocomplete_fields = ("user", "project")
+    list_display = ("user", "group", "role", "project", "domain", "system")
+    list_filter = ("role", "system")
+    list_select_related = ("user", "group", "role", "project", "domain")
+    search_fields = ("user__name", "group__name", "project__name", "user__id", "project__id")
+    autocomplete_fields = ("user", "group", "project")
 
     def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         """An assignment is made or deleted, never changed."""
@@ -181,11 +240,13 @@ class RoleAssignmentAdmin(admin.ModelAdmin[RoleAssignment]):
 
     def delete_model(self, request: HttpRequest, obj: RoleAssignment) -> None:
         """Take the role away and void the tokens that say it."""
-        roles.unassign(user=obj.user, role=obj.role, project=obj.project, domain=obj.domain)
+        roles.unassign(
+            Holding(role=obj.role, user=obj.user, group=obj.group, project=obj.project, domain=obj.domain)
+        )
 
     def delete_queryset(self, request: HttpRequest, queryset: QuerySet[RoleAssignment]) -> None:
         """Take the roles away and void the tokens that say them."""
-        for one in queryset.select_related("user", "role", "project", "domain"):
+        for one in queryset.select_related("user", "group", "role", "project", "domain"):
             self.delete_model(request, one)
 
 
@@ -208,6 +269,18 @@ class RevocationAdmin(_ReadOnly):
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         """A void token stays void."""
+        return False
+
+
+@admin.register(SigningKey)
+class SigningKeyAdmin(_ReadOnly):
+    """The keys that tokens are signed with; rotated by `computecloud token rotate`."""
+
+    list_display = ("id", "created_at", "expires_at")
+    fields = ("id", "created_at", "expires_at")
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """A key goes when its tokens have expired."""
         return False
 
 

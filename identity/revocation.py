@@ -2,6 +2,7 @@
 
 import threading
 import time
+from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 
 from computecloud.config import CONFIG
@@ -9,6 +10,8 @@ from computecloud.wire.caller import Caller
 from identity.models import Revocation
 
 REFRESH_S = 1.0
+SYSTEM = "system"  # the scope of a grant in the whole cloud
+_FOR_GOOD = timedelta(days=3_650)
 OVERLAP = timedelta(seconds=60)  # rows may become visible later than younger ones, and clocks differ
 
 
@@ -50,6 +53,22 @@ def revoke_grant(user_id: str, scope_id: str) -> None:
     _add(f"grant:{user_id}:{scope_id}")
 
 
+def revoke_grants(grants: Iterable[tuple[str, str]]) -> None:
+    """Make the tokens of many users and scopes void: a group lost a role, or members."""
+    _add_all(f"grant:{user_id}:{scope_id}" for user_id, scope_id in grants)
+
+
+def revoke_credential(credential_id: str) -> None:
+    """Make every token that came from an application credential void: it was deleted."""
+    _add(f"credential:{credential_id}")
+
+
+def revoke_keys(key_ids: Iterable[str]) -> None:
+    """Make every token void that is or will be signed with these keys, whatever time it says: they were stolen."""
+    end = datetime.now(UTC) + _FOR_GOOD
+    _add_all((f"key:{key_id}" for key_id in key_ids), before=end.timestamp(), expires_at=end)
+
+
 def is_revoked(caller: Caller) -> bool:
     """Tell whether a token is void, as of at most REFRESH_S ago; at once for what this process revoked."""
     _refresh()
@@ -79,20 +98,32 @@ def delete_expired() -> int:
 
 
 def _keys(caller: Caller) -> list[str]:
-    scope = caller.project_id or caller.scope_domain_id
+    scope = caller.project_id or caller.scope_domain_id or (SYSTEM if caller.is_system else None)
     keys = [f"audit:{caller.audit_id}", f"user:{caller.user_id}", f"domain:{caller.user_domain_id}"]
+    keys.append(f"key:{caller.key_id}")
+    if caller.credential is not None:
+        keys.append(f"credential:{caller.credential.id}")
     if scope:
         keys += [f"project:{scope}", f"domain:{caller.domain_id}", f"grant:{caller.user_id}:{scope}"]
     return keys
 
 
 def _add(key: str, expires_at: datetime | None = None) -> None:
+    _add_all([key], expires_at=expires_at)
+
+
+def _add_all(keys: Iterable[str], *, before: float | None = None, expires_at: datetime | None = None) -> None:
     now = time.time()
+    before = now if before is None else before
     end = expires_at or datetime.fromtimestamp(now, UTC) + timedelta(seconds=CONFIG.token_lifetime_s)
     delete_expired()
-    Revocation.objects.create(key=key, before=now, expires_at=end)
+    wanted = list(dict.fromkeys(keys))
+    Revocation.objects.bulk_create(
+        [Revocation(key=key, before=before, expires_at=end) for key in wanted], batch_size=500
+    )
     with _memory.lock:
-        _memory.before[key] = max(now, _memory.before.get(key, 0.0))
+        for key in wanted:
+            _memory.before[key] = max(before, _memory.before.get(key, 0.0))
 
 
 def _refresh() -> None:

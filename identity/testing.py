@@ -46,7 +46,9 @@ def token_for(who: Caller) -> str:
             project_name=who.project_name,
             project_domain_id=who.domain_id if who.project_id else None,
             scope_domain_id=who.scope_domain_id,
+            is_system=who.is_system,
             methods=who.methods,
+            credential=who.credential,
         ),
         at=time.time(),
     )

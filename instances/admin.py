@@ -3,11 +3,12 @@
 from typing import Any
 
 from django.contrib import admin
+from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.urls import reverse
 from django.utils.html import format_html
 
-from instances.models import Flavor, FlavorAccess, Instance, KeyPair
+from instances.models import Flavor, FlavorSharing, Instance, KeyPair
 from instances.states import status
 from workers.admin import ReadOnlyAdmin
 
@@ -81,11 +82,20 @@ class InstanceAdmin(ReadOnlyAdmin):
         )
 
 
-class AccessInline(admin.TabularInline[FlavorAccess, Flavor]):
-    """The projects that a flavor is opened to."""
+class AccessInline(admin.TabularInline[FlavorSharing, Flavor]):
+    """The projects that a flavor is opened to; the API opens it to more."""
 
-    model = FlavorAccess
+    model = FlavorSharing
     extra = 0
+    fields = readonly_fields = ("project_id",)
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[FlavorSharing]:
+        """Return the rows with their projects."""
+        return super().get_queryset(request).select_related("group")
+
+    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Nobody is added here."""
+        return False
 
 
 @admin.register(Flavor)

@@ -8,6 +8,7 @@ from django.db import models
 from django.db.models import Q
 from django.utils import timezone
 
+from identity.sharing import Sharing
 from instances.states import PowerState, TaskState, VmState
 
 
@@ -58,17 +59,10 @@ class Flavor(models.Model):
         }
 
 
-class FlavorAccess(models.Model):
+class FlavorSharing(Sharing):
     """A project that may use a flavor which is not public."""
 
-    flavor = models.ForeignKey(Flavor, on_delete=models.CASCADE, related_name="accesses")
-    project_id = models.CharField(max_length=64)
-
-    class Meta:
-        constraints = [models.UniqueConstraint(fields=["flavor", "project_id"], name="flavor_access_once")]
-
-    def __str__(self) -> str:
-        return f"{self.flavor_id} {self.project_id}"
+    content_object = models.ForeignKey(Flavor, on_delete=models.CASCADE, related_name="sharings")
 
 
 class KeyPair(models.Model):

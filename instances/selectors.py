@@ -6,8 +6,9 @@ from django.db.models import Q, QuerySet
 
 from computecloud.config import CONFIG
 from computecloud.wire.errors import NotFound
+from identity import sharing
 from identity.caller import Caller
-from instances.models import Flavor, FlavorAccess, Instance, KeyPair
+from instances.models import Flavor, Instance, KeyPair
 from scheduling.models import Node
 from workers.models import Host
 
@@ -65,7 +66,7 @@ def flavors(caller: Caller, *, is_public: bool | None = True) -> QuerySet[Flavor
     An admin picks by is_public (None: all); everybody else sees the public ones and those opened to the project.
     """
     if not caller.is_admin:
-        opened = FlavorAccess.objects.filter(project_id=caller.project_id).values("flavor_id")
+        opened = sharing.shared_with(caller.project_id, Flavor)
         return Flavor.objects.filter(Q(is_public=True) | Q(pk__in=opened), disabled=False)
     return Flavor.objects.all() if is_public is None else Flavor.objects.filter(is_public=is_public)
 
@@ -82,14 +83,9 @@ def flavor_for(flavorid: str, caller: Caller) -> Flavor:
     found = flavor(flavorid)
     if caller.is_admin or (found.is_public and not found.disabled):
         return found
-    if found.disabled or not found.accesses.filter(project_id=caller.project_id).exists():
+    if found.disabled or not sharing.is_shared_with(found, caller.project_id):
         raise NotFound(f"Flavor {flavorid} could not be found.")
     return found
-
-
-def flavor_accesses(of: Flavor) -> list[str]:
-    """Return the projects that a flavor is opened to."""
-    return list(of.accesses.order_by("project_id").values_list("project_id", flat=True))
 
 
 def keypairs(user_id: str) -> QuerySet[KeyPair]:

@@ -16,6 +16,7 @@ COMMANDS = {
     "operation": "List, show, cancel or hurry what the engine does.",
     "host": "List, show, enable or disable hosts.",
     "explain": "Say why a server is where it is, or why it is nowhere.",
+    "token": "Rotate the keys that tokens are signed with.",
     "timeline": "Show the steps of a server's last operation.",
 }
 

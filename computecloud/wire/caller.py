@@ -5,8 +5,25 @@ from datetime import datetime
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Credential:
+    """The application credential that a token came from.
+
+    `restricted`: it may not make or delete others of its kind. `rules`: the requests that it may be used for, each a
+    service's type, a method and a path with wildcards; None for all.
+    """
+
+    id: str
+    name: str
+    restricted: bool
+    rules: tuple[tuple[str, str, str], ...] | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Caller:
-    """The user behind a request and the scope of the token; project_id is None for an unscoped or domain token."""
+    """The user behind a request and the scope of the token; project_id is None for any other than a project's token.
+
+    `key_id` names the key that the token was signed with.
+    """
 
     user_id: str
     user_name: str
@@ -15,10 +32,13 @@ class Caller:
     project_name: str | None = None
     domain_id: str = "default"
     scope_domain_id: str | None = None
+    is_system: bool = False
     roles: frozenset[str] = frozenset()
     is_admin: bool = False
     audit_id: str = ""
     parent_audit_id: str = ""
+    key_id: str = ""
+    credential: Credential | None = None
     methods: tuple[str, ...] = ("password",)
     issued_at: datetime
     expires_at: datetime

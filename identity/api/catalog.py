@@ -1,4 +1,4 @@
-"""/services, /endpoints, /regions and /groups: read only, since the catalog is built from what is served."""
+"""/services, /endpoints and /regions: read only, since the catalog is built from what is served."""
 
 from typing import Any, ClassVar
 
@@ -6,7 +6,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from computecloud.wire import links
-from computecloud.wire.errors import NotFound
+from computecloud.wire.errors import Forbidden, NotFound
 from identity import catalog
 from identity.api.base import IdentityView
 
@@ -32,6 +32,29 @@ class _Listed(IdentityView):
         wanted = self.filters(*self.filterable)
         matching = [row for row in rows if all(row[key] == value for key, value in wanted.items())]
         return self.collection(self.name, matching)
+
+    def post(self, request: Request, item_id: str | None = None) -> Response:
+        """Refuse: nobody writes here."""
+        return self._refuse()
+
+    def put(self, request: Request, item_id: str) -> Response:
+        """Refuse: nobody writes here."""
+        return self._refuse()
+
+    def patch(self, request: Request, item_id: str) -> Response:
+        """Refuse: nobody writes here."""
+        return self._refuse()
+
+    def delete(self, request: Request, item_id: str) -> Response:
+        """Refuse: nobody writes here."""
+        return self._refuse()
+
+    def _refuse(self) -> Response:
+        self.require_admin()
+        raise Forbidden(
+            "The catalog is built from what this cloud serves. Set its address by COMPUTECLOUD_PUBLIC_URL and its "
+            "region by COMPUTECLOUD_REGION."
+        )
 
 
 class Services(_Listed):
@@ -64,13 +87,3 @@ class Regions(_Listed):
     def rows(self, base: str) -> list[Row]:
         """Return the region."""
         return catalog.regions()
-
-
-class Groups(_Listed):
-    """Groups: there are none."""
-
-    name = "groups"
-
-    def rows(self, base: str) -> list[Row]:
-        """Return nothing."""
-        return []

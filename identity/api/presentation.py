@@ -3,9 +3,9 @@
 from datetime import datetime
 from typing import Any
 
-from computecloud.wire.caller import Caller
+from computecloud.wire.caller import Caller, Credential
 from identity import catalog, selectors
-from identity.models import Domain, Project, Role, User
+from identity.models import AccessRule, ApplicationCredential, Domain, Group, Project, Role, User
 
 
 def user(row: User) -> dict[str, Any]:
@@ -58,6 +58,35 @@ def role(row: Role) -> dict[str, Any]:
     return {"id": row.id, "name": row.name, "domain_id": None, "description": row.description, "options": {}}
 
 
+def group(row: Group) -> dict[str, Any]:
+    """Return a group."""
+    return {"id": row.id, "name": row.name, "domain_id": row.domain_id, "description": row.description}
+
+
+def credential(row: ApplicationCredential, secret: str | None = None) -> dict[str, Any]:
+    """Return an application credential; with its secret when it has just been made, and never again."""
+    rules = [access_rule(rule) for rule in row.access_rules.all()]
+    found = {
+        "id": row.id,
+        "name": row.name,
+        "description": row.description or None,
+        "user_id": row.user_id,
+        "project_id": row.project_id,
+        "system": None,
+        "roles": [{"id": one.id, "name": one.name, "domain_id": None} for one in row.roles.all()],
+        "unrestricted": row.unrestricted,
+        "expires_at": _moment(row.expires_at) if row.expires_at else None,
+    }
+    if rules:
+        found["access_rules"] = rules
+    return found if secret is None else {**found, "secret": secret}
+
+
+def access_rule(row: AccessRule) -> dict[str, Any]:
+    """Return an access rule."""
+    return {"id": row.id, "service": row.service, "method": row.method, "path": row.path}
+
+
 def token(caller: Caller, *, base: str | None) -> dict[str, Any]:
     """Return what a token says; with the catalog unless `base` (scheme and host of the APIs) is None."""
     ids = {caller.user_domain_id, caller.domain_id, caller.scope_domain_id or caller.domain_id}
@@ -83,11 +112,27 @@ def token(caller: Caller, *, base: str | None) -> dict[str, Any]:
         body["is_domain"] = False
     elif caller.scope_domain_id is not None:
         body["domain"] = _named(caller.scope_domain_id, names)
-    if caller.project_id is not None or caller.scope_domain_id is not None:
+    elif caller.is_system:
+        body["system"] = {"all": True}
+    if caller.credential is not None:
+        body["application_credential"] = _credential_of(caller.credential)
+    if caller.project_id is not None or caller.scope_domain_id is not None or caller.is_system:
         body["roles"] = selectors.roles_named(caller.roles)
         if base is not None:
             body["catalog"] = catalog.catalog(base)
     return body
+
+
+def _credential_of(credential: Credential) -> dict[str, Any]:
+    found: dict[str, Any] = {
+        "id": credential.id,
+        "name": credential.name,
+        "restricted": credential.restricted,
+    }
+    if credential.rules is not None:
+        rules = [dict(zip(("service", "method", "path"), rule, strict=True)) for rule in credential.rules]
+        found["access_rules"] = rules
+    return found
 
 
 def _named(domain_id: str, names: dict[str, str]) -> dict[str, str]:

@@ -1,46 +1,57 @@
-"""/projects and /domains."""
+"""/projects with their tags, and /domains."""
 
 from typing import Any, cast
 
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from identity import selectors
+from identity import policy, selectors
 from identity.api import presentation
-from identity.api.base import IdentityView
-from identity.api.serializers import DomainBody, DomainPatch, ListQuery, ProjectBody, ProjectPatch
-from identity.api.users import MAX_LISTED
+from identity.api.base import MAX_LISTED, IdentityView
+from identity.api.serializers import (
+    TAG_FILTERS,
+    DomainBody,
+    DomainPatch,
+    ListQuery,
+    ProjectBody,
+    ProjectPatch,
+    TagsBody,
+)
 from identity.models import Domain, Project
 from identity.services import projects
 from identity.services.projects import DomainValues, ProjectValues
 
 
 class Projects(IdentityView):
-    """All projects, for admins; others ask /auth/projects."""
+    """Projects: all for admins, a domain's for its readers; others ask /auth/projects."""
 
     def get(self, request: Request) -> Response:
-        """List projects by filters."""
-        self.require_admin()
+        """List projects by filters, tags among them."""
+        filters = self.filters_in_domain("name", "parent_id", "enabled")
         query = self.query(ListQuery)
         page = self.page(query, MAX_LISTED)
-        filters = self.filters("name", "domain_id", "parent_id", "enabled")
-        rows = (
-            []
-            if query.get("is_domain")
-            else selectors.listed(Project, filters, marker=page.marker, limit=page.limit)
-        )
+        tags = {word: set(query[name].split(",")) for name, word in TAG_FILTERS.items() if name in query}
+        if query.get("is_domain"):
+            rows = []
+        elif tags:
+            rows = selectors.tagged(filters, tags, marker=page.marker, limit=page.limit)
+        else:
+            rows = selectors.listed(Project, filters, marker=page.marker, limit=page.limit)
         url = page.next_url(request._request, [row.id for row in rows])
         return self.collection("projects", [presentation.project(row) for row in rows], next_url=url)
 
     def post(self, request: Request) -> Response:
         """Make a project."""
-        self.require_admin()
-        project = projects.create(cast(ProjectValues, _values(self.body(ProjectBody, key="project"))))
+        policy.require_manager(self.caller)
+        values = _values(self.body(ProjectBody, key="project"))
+        if not (self.caller.is_admin and values.get("parent_id")):  # an admin's goes where its parent is
+            values = self.place(values)
+        project = projects.create(cast(ProjectValues, values))
         return self.answer({"project": self.linked(presentation.project(project), "projects")}, 201)
 
 
 class OneProject(IdentityView):
-    """One project: where the caller has a role, or any for admins."""
+    """One project: where the caller has a role, a domain's for its readers and manager, or any for admins."""
 
     def get(self, request: Request, project_id: str) -> Response:
         """Show the project."""
@@ -49,26 +60,69 @@ class OneProject(IdentityView):
 
     def patch(self, request: Request, project_id: str) -> Response:
         """Change the project."""
-        self.require_admin()
+        found = selectors.writable(self.caller, Project, project_id)
         values = cast(ProjectValues, _values(self.body(ProjectPatch, key="project")))
-        project = projects.update(selectors.one(Project, project_id), values)
+        project = projects.update(found, values)
         return self.answer({"project": self.linked(presentation.project(project), "projects")})
 
     def delete(self, request: Request, project_id: str) -> Response:
         """Delete the project; what it owns stays."""
-        self.require_admin()
-        projects.delete(selectors.one(Project, project_id))
+        projects.delete(selectors.writable(self.caller, Project, project_id))
+        return self.answer(status=204)
+
+
+class ProjectTags(IdentityView):
+    """The tags of a project."""
+
+    def get(self, request: Request, project_id: str) -> Response:
+        """List them."""
+        return self._shown(selectors.visible_project(self.caller, project_id))
+
+    def put(self, request: Request, project_id: str) -> Response:
+        """Replace them."""
+        found = selectors.writable(self.caller, Project, project_id)
+        return self._shown(projects.update(found, {"tags": self.body(TagsBody)["tags"]}))
+
+    def delete(self, request: Request, project_id: str) -> Response:
+        """Remove all of them."""
+        projects.update(selectors.writable(self.caller, Project, project_id), {"tags": []})
+        return self.answer(status=204)
+
+    def _shown(self, project: Project) -> Response:
+        return self.answer({"tags": project.tags, "links": {}})
+
+
+class ProjectTag(IdentityView):
+    """One tag of a project."""
+
+    def get(self, request: Request, project_id: str, tag: str) -> Response:
+        """Answer 204 when the project has it, else 404."""
+        if tag not in selectors.visible_project(self.caller, project_id).tags:
+            raise projects.no_tag(tag)
+        return self.answer(status=204)
+
+    def put(self, request: Request, project_id: str, tag: str) -> Response:
+        """Add it."""
+        found = selectors.writable(self.caller, Project, project_id)
+        wanted = self.check(TagsBody, {"tags": [tag]})["tags"]
+        projects.change_tags(found, add=wanted)
+        return self.answer(status=201)
+
+    def delete(self, request: Request, project_id: str, tag: str) -> Response:
+        """Remove it."""
+        projects.change_tags(selectors.writable(self.caller, Project, project_id), remove=tag)
         return self.answer(status=204)
 
 
 class Domains(IdentityView):
-    """All domains, for admins."""
+    """Domains: all for admins, its own for who has a token for one."""
 
     def get(self, request: Request) -> Response:
         """List domains by filters."""
-        self.require_admin()
+        own = policy.readable_domain(self.caller, None)
         page = self.page(self.query(ListQuery), MAX_LISTED)
-        rows = selectors.listed(Domain, self.filters("name", "enabled"), marker=page.marker, limit=page.limit)
+        filters = self.filters("name", "enabled") | ({"pk": own} if own else {})
+        rows = selectors.listed(Domain, filters, marker=page.marker, limit=page.limit)
         url = page.next_url(request._request, [row.id for row in rows])
         return self.collection("domains", [presentation.domain(row) for row in rows], next_url=url)
 

@@ -1,35 +1,42 @@
-"""/roles, and who has which where."""
+"""/roles, and which implies which."""
 
+from collections.abc import Iterable
 from typing import Any, cast
 
 from rest_framework.request import Request
 from rest_framework.response import Response
 
 from computecloud.wire.errors import NotFound
-from identity import assignments, selectors
+from identity import policy, selectors
 from identity.api import presentation
-from identity.api.base import IdentityView
-from identity.api.serializers import AssignmentQuery, ListQuery, RoleBody, RolePatch
-from identity.models import Domain, Project, Role, User
+from identity.api.base import MAX_LISTED, IdentityView
+from identity.api.serializers import ListQuery, RoleBody, RolePatch
+from identity.models import Role
 from identity.services import roles
 from identity.services.roles import RoleValues
 
-OFF = ("0", "false", "False")
+
+class _RoleView(IdentityView):
+    def require_reader(self) -> None:
+        """Raise NotAllowed (403) unless the caller may read about all, or about a domain: who gives its roles."""
+        policy.readable_domain(self.caller, None)
 
 
-class Roles(IdentityView):
+class Roles(_RoleView):
     """All roles."""
 
     def get(self, request: Request) -> Response:
         """List roles by filters; none belongs to a domain."""
-        self.require_admin()
+        self.require_reader()
         query = self.query(ListQuery)
+        page = self.page(query, MAX_LISTED)
         rows = (
             []
             if query.get("domain_id")
-            else selectors.listed(Role, self.filters("name"), marker=None, limit=1_000)
+            else selectors.listed(Role, self.filters("name"), marker=page.marker, limit=page.limit)
         )
-        return self.collection("roles", [presentation.role(row) for row in rows])
+        url = page.next_url(request._request, [row.id for row in rows])
+        return self.collection("roles", [presentation.role(row) for row in rows], next_url=url)
 
     def post(self, request: Request) -> Response:
         """Make a role."""
@@ -38,12 +45,12 @@ class Roles(IdentityView):
         return self.answer({"role": self.linked(presentation.role(role), "roles")}, 201)
 
 
-class OneRole(IdentityView):
+class OneRole(_RoleView):
     """One role."""
 
     def get(self, request: Request, role_id: str) -> Response:
         """Show the role."""
-        self.require_admin()
+        self.require_reader()
         role = selectors.one(Role, role_id)
         return self.answer({"role": self.linked(presentation.role(role), "roles")})
 
@@ -60,93 +67,81 @@ class OneRole(IdentityView):
         return self.answer(status=204)
 
 
-class _Assigned(IdentityView):
-    def scope(self, project_id: str | None, domain_id: str | None) -> dict[str, Any]:
-        """Return the project or domain of the path as arguments; raises NotFound."""
-        if project_id is not None:
-            return {"project": selectors.one(Project, project_id)}
-        return {"domain": selectors.one(Domain, domain_id or "")}
-
-
-class AssignedRoles(_Assigned):
-    """The roles of a user in a project or domain."""
-
-    def get(
-        self, request: Request, user_id: str, project_id: str | None = None, domain_id: str | None = None
-    ) -> Response:
-        """List the roles."""
-        self.require_admin()
-        self.scope(project_id, domain_id)
-        user = selectors.one(User, user_id)
-        rows = selectors.roles_in(user_id=user.id, project_id=project_id, domain_id=domain_id)
-        return self.collection("roles", [presentation.role(row) for row in rows])
-
-
-class AssignedRole(_Assigned):
-    """One role of a user in a project or domain."""
-
-    def put(self, request: Request, user_id: str, role_id: str, **scope: str) -> Response:
-        """Give the role."""
-        self.require_admin()
-        roles.assign(**self._parts(user_id, role_id, scope))
-        return self.answer(status=204)
-
-    def get(self, request: Request, user_id: str, role_id: str, **scope: str) -> Response:
-        """Answer 204 when the user has the role, else 404."""
-        self.require_admin()
-        parts = self._parts(user_id, role_id, scope)
-        if not assignments.exists(**parts):
-            raise NotFound(f"Could not find role assignment with role: {role_id[:64]}, user: {user_id[:64]}.")
-        return self.answer(status=204)
-
-    def delete(self, request: Request, user_id: str, role_id: str, **scope: str) -> Response:
-        """Take the role away."""
-        self.require_admin()
-        roles.unassign(**self._parts(user_id, role_id, scope))
-        return self.answer(status=204)
-
-    def _parts(self, user_id: str, role_id: str, scope: dict[str, str]) -> dict[str, Any]:
+class _InferenceView(_RoleView):
+    def short(self, role: Role) -> dict[str, Any]:
+        """Return a role as inferences show it."""
         return {
-            **self.scope(scope.get("project_id"), scope.get("domain_id")),
-            "user": selectors.one(User, user_id),
-            "role": selectors.one(Role, role_id),
+            "id": role.id,
+            "name": role.name,
+            "description": role.description or None,
+            "links": {"self": f"{self.roots[0]}/roles/{role.id}"},
         }
 
+    def implied_by(self, prior: Role, every: Iterable[Role], further: dict[str, list[str]]) -> list[Role]:
+        """Return the roles that one implies directly."""
+        names = {policy.IMPLIES.get(prior.name), *further.get(prior.name, ())}
+        return [role for role in every if role.name in names]
 
-class RoleAssignments(IdentityView):
-    """Who has which role where."""
+
+class RoleInferences(_InferenceView):
+    """Which roles imply which."""
 
     def get(self, request: Request) -> Response:
-        """List assignments by filters."""
-        self.require_admin()
-        query = self.query(AssignmentQuery)
-        flags = {name: query.get(name, OFF[0]) not in OFF for name in ("effective", "include_names")}
-        found = assignments.listed(
-            user_id=query.get("user_id"),
-            role_id=query.get("role_id"),
-            project_id=query.get("project_id"),
-            domain_id=query.get("scope_domain_id"),
-            effective=flags["effective"],
-        )
-        nothing = "group_id" in query or "system" in query
-        rows = [] if nothing else [self._row(one, flags["include_names"]) for one in found]
-        ends = {"self": f"{self.roots[0]}/role_assignments", "previous": None, "next": None}
-        return self.answer({"role_assignments": rows, "links": ends})
+        """List those that imply something."""
+        self.require_reader_of_all()
+        every, further = list(Role.objects.order_by("name")), selectors.implications()
+        rules = [
+            {"prior_role": self.short(prior), "implies": [self.short(role) for role in implied]}
+            for prior in every
+            if (implied := self.implied_by(prior, every, further))
+        ]
+        return self.answer({"role_inferences": rules, "links": {"self": f"{self.roots[0]}/role_inferences"}})
 
-    def _row(self, one: assignments.Assignment, named: Any) -> dict[str, Any]:
-        kind = "project" if one.project_id else "domain"
-        scope_id = one.project_id or one.domain_id
-        role: dict[str, Any] = {"id": one.role_id}
-        user: dict[str, Any] = {"id": one.user_id}
-        scope: dict[str, Any] = {"id": scope_id}
-        if named:
-            role["name"] = one.role_name
-            user |= {"name": one.user_name, "domain": one.user_domain}
-            scope["name"] = one.scope_name
-            if one.project_domain:
-                scope["domain"] = one.project_domain
-        path = f"{self.roots[0]}/{kind}s/{scope_id}/users/{one.user_id}/roles/{one.given_role_id}"
-        return {"role": role, "user": user, "scope": {kind: scope}, "links": {"assignment": path}}
+
+class ImpliedRoles(_InferenceView):
+    """What a role implies."""
+
+    def get(self, request: Request, role_id: str) -> Response:
+        """List the roles that it implies directly."""
+        self.require_reader_of_all()
+        prior = selectors.one(Role, role_id)
+        implied = self.implied_by(prior, Role.objects.order_by("name"), selectors.implications())
+        rule = {"prior_role": self.short(prior), "implies": [self.short(role) for role in implied]}
+        ends = {"self": f"{self.roots[0]}/roles/{prior.id}/implies"}
+        return self.answer({"role_inference": rule, "links": ends})
+
+
+class ImpliedOne(_InferenceView):
+    """One role that another one implies."""
+
+    def get(self, request: Request, role_id: str, implied_id: str) -> Response:
+        """Show the pair; a HEAD request is answered with 204."""
+        self.require_reader_of_all()
+        prior, implied = self._pair(role_id, implied_id)
+        if implied not in self.implied_by(prior, [implied], selectors.implications()):
+            raise NotFound(f"Could not find implied role: {prior.id} does not imply {implied.id}.")
+        return self.answer(status=204) if request.method == "HEAD" else self._shown(prior, implied, 200)
+
+    def put(self, request: Request, role_id: str, implied_id: str) -> Response:
+        """Have the one imply the other."""
+        self.require_admin()
+        prior, implied = self._pair(role_id, implied_id)
+        roles.imply(prior, implied)
+        return self._shown(prior, implied, 201)
+
+    def delete(self, request: Request, role_id: str, implied_id: str) -> Response:
+        """Have the one imply the other no longer."""
+        self.require_admin()
+        roles.imply_no_more(*self._pair(role_id, implied_id))
+        return self.answer(status=204)
+
+    def _pair(self, role_id: str, implied_id: str) -> tuple[Role, Role]:
+        return selectors.one(Role, role_id), selectors.one(Role, implied_id)
+
+    def _shown(self, prior: Role, implied: Role, status: int) -> Response:
+        rule = {"prior_role": self.short(prior), "implies": self.short(implied)}
+        ends = {"self": f"{self.roots[0]}/roles/{prior.id}/implies/{implied.id}"}
+        return self.answer({"role_inference": rule, "links": ends}, status)
 
 
 def _values(body: dict[str, Any]) -> RoleValues:

@@ -56,12 +56,34 @@ class TokenMethod(StrictSerializer):
     id = fields.Text(min_length=1, max_length=8_192)
 
 
+class CredentialMethod(StrictSerializer):
+    """auth.identity.application_credential: by its id, or by its name and its user."""
+
+    id = fields.Identifier(**_optional)
+    name = fields.Text(**_optional)
+    user = Ref(**_optional)
+    secret = fields.Text(**_PASSWORD)
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        """Refuse a reference to nothing."""
+        if not attrs.get("id") and not (attrs.get("name") and "user" in attrs):
+            raise ValidationError("it needs an 'id', or a 'name' and a 'user'")
+        return attrs
+
+
 class IdentityBody(StrictSerializer):
     """auth.identity: how the user proves who they are."""
 
     methods = ListField(child=fields.Text(), min_length=1, max_length=4)
     password = PasswordMethod(**_optional)
     token = TokenMethod(**_optional)
+    application_credential = CredentialMethod(**_optional)
+
+
+class SystemScope(StrictSerializer):
+    """auth.scope.system: there is one system, `all`."""
+
+    all = fields.Choice([True])
 
 
 class ScopeBody(StrictSerializer):
@@ -70,7 +92,7 @@ class ScopeBody(StrictSerializer):
     project = Ref(**_optional)
     domain = DomainRef(**_optional)
     unscoped = fields.Object(max_items=0, **_optional)
-    system = fields.Object(**_optional)
+    system = SystemScope(**_optional)
 
     def run_validation(self, data: Any = None) -> Any:
         """Return the validated scope."""
@@ -141,6 +163,12 @@ class ProjectPatch(ProjectBody):
     name = fields.Name(max_length=64, **_optional)
 
 
+class TagsBody(StrictSerializer):
+    """All tags of a project."""
+
+    tags = ListField(child=fields.Text(min_length=1, pattern=r"[^,/]+"), max_length=80)
+
+
 class DomainBody(StrictSerializer):
     """A domain to be made."""
 
@@ -171,10 +199,82 @@ class RolePatch(RoleBody):
     name = fields.Name(**_optional)
 
 
+class GroupBody(StrictSerializer):
+    """A group to be made."""
+
+    name = fields.Name(max_length=64)
+    domain_id = fields.Identifier(**_optional)
+    description = fields.Text(multiline=True, allow_null=True, **_optional)
+    options = fields.Object(max_items=0, **_optional)
+
+
+class GroupPatch(GroupBody):
+    """Changes of a group."""
+
+    name = fields.Name(max_length=64, **_optional)
+
+
+class RoleRef(StrictSerializer):
+    """A role by id or name."""
+
+    id = fields.Identifier(**_optional)
+    name = fields.Text(**_optional)
+    domain_id = fields.Choice([None], allow_null=True, **_optional)
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        """Refuse a reference to nothing."""
+        if not attrs.get("id") and not attrs.get("name"):
+            raise ValidationError("it needs an 'id' or a 'name'")
+        return attrs
+
+
+class RuleBody(StrictSerializer):
+    """A request that a credential may be used for; the segments `*` and `{name}` are any one, `**` any number."""
+
+    service = fields.Text(min_length=1, max_length=64)
+    method = fields.Choice(["DELETE", "GET", "HEAD", "PATCH", "POST", "PUT"])
+    path = fields.Text(max_length=128, pattern=r"(/(\*\*?|\{[^/{}*]+\}|[^/{}*\s]*))+")
+
+
+class CredentialBody(StrictSerializer):
+    """An application credential to be made."""
+
+    name = fields.Name()
+    description = fields.Text(multiline=True, allow_null=True, **_optional)
+    secret = fields.Text(allow_null=True, **_optional, **_PASSWORD)
+    roles = ListField(child=RoleRef(), min_length=1, max_length=64, **_optional)
+    project_id = fields.Identifier(allow_null=True, **_optional)
+    unrestricted = fields.Boolean(**_optional)
+    expires_at = fields.Timestamp(allow_null=True, **_optional)
+    access_rules = ListField(child=RuleBody(), min_length=1, max_length=16, allow_null=True, **_optional)
+
+
+INEXACT = {
+    "name__contains": "name__icontains",
+    "name__icontains": "name__icontains",
+    "name__startswith": "name__istartswith",
+    "name__istartswith": "name__istartswith",
+    "name__endswith": "name__iendswith",
+    "name__iendswith": "name__iendswith",
+}
+TAG_FILTERS = {"tags": "tags", "tags_any": "tags-any", "not_tags": "not-tags", "not_tags_any": "not-tags-any"}
+
+
 class ListQuery(PageQuery):
     """Filters that several lists know; a list uses those that its things have."""
 
+    keys = TAG_FILTERS
     name = fields.Text(**_optional)
+    name__contains = fields.Text(**_optional)
+    name__icontains = fields.Text(**_optional)
+    name__startswith = fields.Text(**_optional)
+    name__istartswith = fields.Text(**_optional)
+    name__endswith = fields.Text(**_optional)
+    name__iendswith = fields.Text(**_optional)
+    tags = fields.Text(**_optional)
+    tags_any = fields.Text(**_optional)
+    not_tags = fields.Text(**_optional)
+    not_tags_any = fields.Text(**_optional)
     domain_id = fields.Text(**_optional)
     parent_id = fields.Text(**_optional)
     enabled = fields.Boolean(**_optional)
@@ -185,7 +285,7 @@ class ListQuery(PageQuery):
 
 
 class AssignmentQuery(StrictSerializer):
-    """Filters of role assignments; the last three are flags, on when they are there."""
+    """Filters of role assignments; the last three are flags, on when they are there. Nothing is inherited."""
 
     keys = {
         "user_id": "user.id",
@@ -194,6 +294,7 @@ class AssignmentQuery(StrictSerializer):
         "project_id": "scope.project.id",
         "scope_domain_id": "scope.domain.id",
         "system": "scope.system",
+        "inherited_to": "scope.OS-INHERIT:inherited_to",
     }
     user_id = fields.Text(**_optional)
     group_id = fields.Text(**_optional)
@@ -201,6 +302,7 @@ class AssignmentQuery(StrictSerializer):
     project_id = fields.Text(**_optional)
     scope_domain_id = fields.Text(**_optional)
     system = fields.Text(**_optional)
+    inherited_to = fields.Text(**_optional)
     effective = fields.Text(**_optional)
     include_names = fields.Text(**_optional)
     include_subtree = fields.Text(**_optional)

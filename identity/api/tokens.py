@@ -12,8 +12,10 @@ from identity import catalog, policy, selectors, tokens
 from identity.api import presentation
 from identity.api.base import IdentityView
 from identity.api.serializers import AuthBody, TokenQuery
-from identity.services import login
+from identity.services import credentials, login
 from identity.services.login import Login, LoginRefused, Scope, Who
+
+METHODS = ("password", "token", "application_credential")
 
 
 class Tokens(IdentityView):
@@ -32,7 +34,7 @@ class Tokens(IdentityView):
         """Answer what the token says."""
         subject, token = self._subject()
         if subject.user_id != self.caller.user_id and policy.SERVICE not in self.caller.roles:
-            self.require_admin()
+            self.require_reader_of_all()
         return self._shown(subject, token, 200)
 
     def delete(self, request: Request) -> Response:
@@ -77,11 +79,13 @@ class OwnDomains(IdentityView):
 
 
 class OwnSystem(IdentityView):
-    """Roles on the system: there are none."""
+    """The system, for who has a role in it."""
 
     def get(self, request: Request) -> Response:
-        """List nothing."""
-        return self.collection("system", [], path="auth/system")
+        """List it, or nothing."""
+        found = selectors.role_names(user_id=self.caller.user_id, system=True)
+        ends = {"self": f"{self.roots[0]}/auth/system", "previous": None, "next": None}
+        return self.answer({"system": [{"all": True}] if found else [], "links": ends})
 
 
 class OwnCatalog(IdentityView):
@@ -95,27 +99,34 @@ class OwnCatalog(IdentityView):
 
 def _prove(identity: dict[str, Any], *, source: str) -> Login:
     methods = identity["methods"]
-    if len(methods) != 1 or methods[0] not in ("password", "token"):
-        raise LoginRefused("Log in by one of the methods 'password' and 'token'.")
+    if len(methods) != 1 or methods[0] not in METHODS:
+        raise LoginRefused(f"Log in by one of the methods {', '.join(METHODS)}.")
     method = methods[0]
     if method not in identity:
         raise InvalidInput(
             f"Invalid input for field/attribute auth.identity. '{method}' is a required property."
         )
+    given = identity[method]
     if method == "token":
-        return login.by_token(identity["token"]["id"])
-    user = identity["password"]["user"]
-    return login.by_password(_who(user), user["password"], source=source)
+        return login.by_token(given["id"])
+    if method == "application_credential":
+        return credentials.prove(
+            credential_id=given.get("id", ""),
+            name=given.get("name", ""),
+            user=_who(given["user"]) if "user" in given else None,
+            secret=given["secret"],
+            source=source,
+        )
+    return login.by_password(_who(given["user"]), given["user"]["password"], source=source)
 
 
 def _scope(scope: dict[str, Any] | None) -> Scope:
     if scope is None:
         return Scope()
-    if "system" in scope:
-        raise LoginRefused(login.REFUSED)
     return Scope(
         project=_who(scope["project"]) if "project" in scope else None,
         domain=_who(scope["domain"]) if "domain" in scope else None,
+        system="system" in scope,
         unscoped="unscoped" in scope,
     )
 

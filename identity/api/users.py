@@ -5,38 +5,36 @@ from typing import Any, cast
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from identity import selectors
+from identity import policy, selectors
 from identity.api import presentation
-from identity.api.base import IdentityView
+from identity.api.base import MAX_LISTED, IdentityView
 from identity.api.serializers import ListQuery, PasswordBody, UserBody, UserPatch
-from identity.models import User
+from identity.models import Group, User
 from identity.services import login, users
 from identity.services.users import UserValues
 
-MAX_LISTED = 10_000
-
 
 class Users(IdentityView):
-    """All users, for admins."""
+    """Users: all for admins, a domain's for its readers."""
 
     def get(self, request: Request) -> Response:
         """List users by filters."""
-        self.require_admin()
+        filters = self.filters_in_domain("name", "enabled")
         page = self.page(self.query(ListQuery), MAX_LISTED)
-        filters = self.filters("name", "domain_id", "enabled")
         rows = selectors.listed(User, filters, marker=page.marker, limit=page.limit)
         url = page.next_url(request._request, [row.id for row in rows])
         return self.collection("users", [presentation.user(row) for row in rows], next_url=url)
 
     def post(self, request: Request) -> Response:
         """Make a user."""
-        self.require_admin()
-        user = users.create(_values(self.body(UserBody, key="user")))
+        policy.require_manager(self.caller)
+        values = self.place(_values(self.body(UserBody, key="user")))
+        user = users.create(cast(UserValues, values))
         return self.answer({"user": self.linked(presentation.user(user), "users")}, 201)
 
 
 class OneUser(IdentityView):
-    """One user: oneself, or anyone for admins."""
+    """One user: oneself, anyone for admins, a domain's for its readers and manager."""
 
     def get(self, request: Request, user_id: str) -> Response:
         """Show the user."""
@@ -45,16 +43,21 @@ class OneUser(IdentityView):
 
     def patch(self, request: Request, user_id: str) -> Response:
         """Change the user."""
-        self.require_admin()
-        values = _values(self.body(UserPatch, key="user"))
-        user = users.update(selectors.one(User, user_id), values)
+        found = self._writable(user_id)
+        user = users.update(found, cast(UserValues, _values(self.body(UserPatch, key="user"))))
         return self.answer({"user": self.linked(presentation.user(user), "users")})
 
     def delete(self, request: Request, user_id: str) -> Response:
         """Delete the user."""
-        self.require_admin()
-        users.delete(selectors.one(User, user_id))
+        users.delete(self._writable(user_id))
         return self.answer(status=204)
+
+    def _writable(self, user_id: str) -> User:
+        """Return the user; a domain's manager does not touch who has a role that it may not give (403)."""
+        user = selectors.writable(self.caller, User, user_id)
+        if not self.caller.is_admin and selectors.has_more_than(policy.DELEGABLE, user=user):
+            self.require_admin()
+        return user
 
 
 class UserPassword(IdentityView):
@@ -74,24 +77,28 @@ class UserProjects(IdentityView):
     """Where a user has a role."""
 
     def get(self, request: Request, user_id: str) -> Response:
-        """List the projects."""
+        """List the projects by filters."""
         user = selectors.visible_user(self.caller, user_id)
-        rows = [presentation.project(row) for row in selectors.projects_of(user.id)]
+        found = selectors.projects_of(user.id).filter(**self.filters("name", "domain_id", "enabled"))
+        rows = [presentation.project(row) for row in found]
         return self.collection("projects", rows, path=f"users/{user.id}/projects")
 
 
 class UserGroups(IdentityView):
-    """The groups of a user: there are none."""
+    """The groups of a user."""
 
     def get(self, request: Request, user_id: str) -> Response:
-        """List nothing."""
+        """List the groups by filters."""
         user = selectors.visible_user(self.caller, user_id)
-        return self.collection("groups", [], path=f"users/{user.id}/groups")
+        rows = Group.objects.filter(members__user_id=user.id, **self.filters("name")).order_by("pk")
+        return self.collection(
+            "groups", [presentation.group(row) for row in rows], path=f"users/{user.id}/groups"
+        )
 
 
-def _values(body: dict[str, Any]) -> UserValues:
+def _values(body: dict[str, Any]) -> dict[str, Any]:
     values = {key: value for key, value in body.items() if key != "options"}
     for name in ("email", "description"):
         if name in values:
             values[name] = values[name] or ""
-    return cast(UserValues, values)
+    return values

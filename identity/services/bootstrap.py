@@ -38,6 +38,7 @@ def bootstrap(*, admin_password: str, demo_password: str) -> Bootstrapped:
         ):
             made.append(_assign(user, role, project=project))
         made.append(_assign(admin, roles[ADMIN], project=None))
+        made.append(RoleAssignment.objects.get_or_create(user=admin, role=roles[ADMIN], system=True)[1])
     return Bootstrapped(admin.id, projects["admin"].id, demo.id, projects["demo"].id, any(made))
 
 

@@ -1,4 +1,4 @@
-"""From a password or an older token to a new token."""
+"""From a password, an application credential or an older token to a new token."""
 
 import time
 from dataclasses import dataclass
@@ -6,49 +6,44 @@ from dataclasses import dataclass
 import structlog
 from django.contrib.auth.hashers import check_password
 
-from computecloud.wire.caller import Caller
-from computecloud.wire.errors import Unauthenticated
+from computecloud.wire.caller import Caller, Credential
+from computecloud.wire.errors import Forbidden
 from identity import policy, revocation, selectors, throttle, tokens
-from identity.models import Domain, Project, User
-from identity.services import users
+from identity.models import ApplicationCredential, Domain, Project, User
+from identity.services import credentials, users
+from identity.services.proof import REFUSED, UNUSABLE, Login, LoginRefused, Who, user_of
+
+__all__ = ["REFUSED", "Login", "LoginRefused", "Scope", "Who"]
 
 log = structlog.get_logger()
-UNUSABLE = "!"  # Django spends the time of a real check on it
-REFUSED = "The request you have made requires authentication."
-
-
-class LoginRefused(Unauthenticated):
-    """Wrong name, password or scope; which of them is not said (401)."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Who:
-    """A thing by its id, or by its name in a domain that is given by id or name."""
-
-    id: str = ""
-    name: str = ""
-    domain_id: str = ""
-    domain_name: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scope:
-    """What a token is to be for: a project, a domain, nothing (`unscoped`), or the user's default project."""
+    """What a token is to be for; where nothing is said, the user's default project."""
 
     project: Who | None = None
     domain: Who | None = None
+    system: bool = False
     unscoped: bool = False
+
+    @property
+    def is_demanded(self) -> bool:
+        """Tell whether the caller said what the token is to be for."""
+        return self.system or self.unscoped or self.project is not None or self.domain is not None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Login:
-    """Somebody who has proved who they are; `began` is when the user's row was read (seconds since 1970)."""
+class _Target:
+    """What a scope turned out to be."""
 
-    user: User
-    methods: tuple[str, ...]
-    began: float
-    expires_at: float | None = None
-    parent_audit_id: str = ""
+    project: Project | None = None
+    domain: Domain | None = None
+    system: bool = False
+
+    @property
+    def is_something(self) -> bool:
+        return self.system or self.project is not None or self.domain is not None
 
 
 def by_password(who: Who, password: str, *, source: str) -> Login:
@@ -58,8 +53,8 @@ def by_password(who: Who, password: str, *, source: str) -> Login:
     Raises LoginRefused (401), TooManyFailures (429).
     """
     began = time.time()
-    user = _user(who)
-    account = user.id if user else who.id or f"{who.domain_id or who.domain_name}/{who.name}"
+    user = user_of(who)
+    account = user.id if user else str(who)
     counter = throttle.key(account, source)
     throttle.check(counter)
     right = user.check_password(password) if user else check_password(password, UNUSABLE)
@@ -75,9 +70,15 @@ def by_token(token: str) -> Login:
     """Return the log-in of a token's user; raises LoginRefused (401)."""
     began = time.time()
     caller = tokens.check(token)
-    user = _user(Who(id=caller.user_id))
+    user = user_of(Who(id=caller.user_id))
     if user is None or not user.enabled or not user.domain.enabled:
         raise LoginRefused(REFUSED)
+    credential = None
+    if caller.credential is not None:
+        rows = ApplicationCredential.objects.select_related("user__domain", "project__domain")
+        credential = rows.filter(pk=caller.credential.id).first()
+        if credential is None or not credentials.is_good(credential):
+            raise LoginRefused(REFUSED)
     methods = ("token", *(method for method in caller.methods if method != "token"))
     return Login(
         user=user,
@@ -85,34 +86,36 @@ def by_token(token: str) -> Login:
         began=began,
         expires_at=caller.expires_at.timestamp(),
         parent_audit_id=caller.audit_id,
+        credential=credential,
     )
 
 
 def issue(login: Login, scope: Scope) -> str:
-    """Return a token for the scope; raises LoginRefused when the user has no role there."""
+    """Return a token for the scope.
+
+    Raises LoginRefused when the user has no role there, Forbidden where an application credential is for another one.
+    """
     user = login.user
-    project, domain = _resolve(user, scope)
-    roles: list[str] = []
-    if project is not None:
-        roles = selectors.role_names(user_id=user.id, project_id=project.id)
-    elif domain is not None:
-        roles = selectors.role_names(user_id=user.id, domain_id=domain.id)
-    if not roles and (project is not None or domain is not None):
-        if scope.project is None and scope.domain is None:  # the default project is a wish, not a demand
-            project = None
-        else:
+    target = _of_credential(login, scope) if login.credential else _resolve(user, scope)
+    roles = _roles(login, target)
+    if target.is_something and not roles:
+        if scope.is_demanded or login.credential:
             raise LoginRefused(REFUSED)
+        target = _Target()  # the default project is a wish, not a demand
+    project, domain = target.project, target.domain
     grant = tokens.Grant(
         user_id=user.id,
         user_name=user.name,
         user_domain_id=user.domain.pk,
-        roles=tuple(policy.expand(roles)),
+        roles=tuple(roles),
         project_id=project.id if project else None,
         project_name=project.name if project else None,
         project_domain_id=project.domain_id if project else None,
         scope_domain_id=domain.id if domain else None,
+        is_system=target.system,
         methods=login.methods,
         parent_audit_id=login.parent_audit_id,
+        credential=_credential(login.credential) if login.credential else None,
     )
     return tokens.issue(grant, at=login.began, expires_at=login.expires_at)
 
@@ -129,29 +132,54 @@ def revoke(caller: Caller) -> None:
     revocation.revoke_token(caller)
 
 
-def _user(who: Who) -> User | None:
-    rows = User.objects.select_related("domain")
-    if who.id:
-        return rows.filter(pk=who.id).first()
-    if who.domain_id:
-        return rows.filter(name=who.name, domain_id=who.domain_id).first()
-    return rows.filter(name=who.name, domain__name=who.domain_name).first()
+def _roles(login: Login, target: _Target) -> frozenset[str]:
+    """Return the names of the roles that the token is to say: of a credential's those that its user still has."""
+    if not target.is_something:
+        return frozenset()
+    found = selectors.effective_roles(
+        user_id=login.user.id,
+        project_id=target.project.id if target.project else None,
+        domain_id=target.domain.id if target.domain else None,
+        system=target.system,
+    )
+    if login.credential is None or not found:
+        return found
+    chosen = set(login.credential.roles.values_list("name", flat=True))
+    return policy.expand(found & chosen, selectors.implications()) & found
 
 
-def _resolve(user: User, scope: Scope) -> tuple[Project | None, Domain | None]:
-    if scope.unscoped:
-        return None, None
+def _of_credential(login: Login, scope: Scope) -> _Target:
+    """Return the project of the login's credential; raises LoginRefused or Forbidden for any other scope."""
+    assert login.credential is not None
+    project = login.credential.project
+    if scope.is_demanded:
+        if login.methods[0] == "application_credential":
+            raise LoginRefused("Application credentials cannot request a scope.")
+        asked = _project(scope.project) if scope.project else None
+        if asked is None or asked.id != project.id:
+            raise Forbidden("A token of an application credential cannot be scoped to anything else.")
+    return _Target(project=project)
+
+
+def _credential(row: ApplicationCredential) -> Credential:
+    rules = tuple((rule.service, rule.method, rule.path) for rule in row.access_rules.order_by("pk"))
+    return Credential(id=row.id, name=row.name, restricted=not row.unrestricted, rules=rules or None)
+
+
+def _resolve(user: User, scope: Scope) -> _Target:
+    if scope.unscoped or scope.system:
+        return _Target(system=scope.system)
     if scope.domain is not None:
         by = {"pk": scope.domain.id} if scope.domain.id else {"name": scope.domain.name}
         domain = Domain.objects.filter(**by, enabled=True).first()
         if domain is None:
             raise LoginRefused(REFUSED)
-        return None, domain
+        return _Target(domain=domain)
     wanted = scope.project or Who(id=user.default_project_id)
     project = _project(wanted)
     if project is None and scope.project is not None:
         raise LoginRefused(REFUSED)
-    return project, None
+    return _Target(project=project)
 
 
 def _project(who: Who) -> Project | None:

@@ -1,13 +1,16 @@
 """Projects and domains: make, change, delete."""
 
+from collections.abc import Sequence
 from typing import TypedDict
 
 from django.db import IntegrityError, transaction
 
-from computecloud.wire.errors import Conflict, Forbidden, InvalidInput
-from identity import revocation
-from identity.models import DEFAULT_DOMAIN_ID, Domain, Project, User
+from computecloud.wire.errors import Conflict, Forbidden, InvalidInput, NotFound
+from identity import revocation, selectors, sharing
+from identity.models import DEFAULT_DOMAIN_ID, Domain, Group, Project, User
 from identity.services.writing import store, unique
+
+TAGS_MAX = 80
 
 
 class ProjectValues(TypedDict, total=False):
@@ -71,6 +74,25 @@ def update(project: Project, values: ProjectValues) -> Project:
     return project
 
 
+def change_tags(project: Project, *, add: Sequence[str] = (), remove: str = "") -> None:
+    """Add tags or remove one; raises InvalidInput beyond TAGS_MAX, NotFound for a tag that is not there."""
+    while True:
+        if remove and remove not in project.tags:
+            raise no_tag(remove)
+        tags = [*dict.fromkeys([*(tag for tag in project.tags if tag != remove), *add])]
+        if len(tags) > TAGS_MAX:
+            raise InvalidInput(f"A project may have {TAGS_MAX} tags.")
+        # By compare-and-set, so that two writers do not lose each other's.
+        if Project.objects.filter(pk=project.pk, tags=project.tags).update(tags=tags):
+            return
+        project = selectors.one(Project, project.id)
+
+
+def no_tag(tag: str) -> NotFound:
+    """Return the refusal of a tag that the project does not have."""
+    return NotFound(f"Could not find project tag: {tag[:64]}.")
+
+
 def delete(project: Project) -> None:
     """Delete the project with its assignments and void the tokens scoped to it; what it owns stays.
 
@@ -83,6 +105,7 @@ def delete(project: Project) -> None:
     with transaction.atomic():
         project_id = project.id
         project.delete()
+        sharing.forget_projects([project_id])
         revocation.revoke_project(project_id)
 
 
@@ -123,7 +146,10 @@ def delete_domain(domain: Domain) -> None:
     try:
         with transaction.atomic():
             User.objects.filter(domain_id=domain_id).delete()
-            Project.objects.filter(domain_id=domain_id).delete()
+            projects = Project.objects.filter(domain_id=domain_id)
+            sharing.forget_projects(projects.values_list("pk", flat=True))
+            projects.delete()
+            Group.objects.filter(domain_id=domain_id).delete()
             domain.delete()
             revocation.revoke_domain(domain_id)
     except IntegrityError:

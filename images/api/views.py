@@ -12,6 +12,7 @@ from computecloud.wire.errors import InvalidInput, NotFound
 from computecloud.wire.parsers import read_body
 from computecloud.wire.services import IMAGE
 from computecloud.wire.views import ApiView
+from identity import policy
 from images import files, selectors, services
 from images.api import documents, patches, queries, schemas
 from images.models import TAG_MAX_CHARS
@@ -19,9 +20,15 @@ from images.states import MemberStatus
 
 
 class ImageApiView(ApiView):
-    """Base of this room's views."""
+    """Base of this room's views: readers read, members change."""
 
     service = IMAGE
+
+    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
+        """Refuse who may not do this."""
+        super().initial(request, *args, **kwargs)
+        reads = request.method in ("GET", "HEAD")
+        policy.require(self.caller, policy.READER if reads else policy.MEMBER)
 
 
 def image_id_of(text: str) -> UUID:

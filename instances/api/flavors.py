@@ -10,6 +10,7 @@ from rest_framework.request import Request
 
 from computecloud.wire.errors import Conflict, InvalidInput, NotFound
 from computecloud.wire.paging import Page
+from identity import sharing
 from instances import selectors
 from instances.api.base import ComputeView
 from instances.api.bodies import CreateFlavor, ExtraSpecsBody, TenantAccess, UpdateFlavor
@@ -230,7 +231,7 @@ class FlavorAccessView(ComputeView):
         flavor = selectors.flavor(flavor_id)
         if flavor.is_public:
             raise NotFound("Access list not available for public flavors.")
-        return self.answer(_accesses(flavor_id, selectors.flavor_accesses(flavor)))
+        return self.answer(_accesses(flavor_id, sharing.projects_of(flavor)))
 
 
 class FlavorActionView(ComputeView):

@@ -8,8 +8,9 @@ import structlog
 from django.db import IntegrityError, transaction
 
 from computecloud.wire.errors import Conflict, NotFound
+from identity import sharing
 from instances import selectors
-from instances.models import Flavor, FlavorAccess
+from instances.models import Flavor
 
 log = structlog.get_logger()
 
@@ -48,7 +49,7 @@ def create(facts: NewFlavor, *, project_id: str | None = None) -> Flavor:
         with transaction.atomic():
             flavor.save(force_insert=True)
             if not facts.is_public and project_id:
-                FlavorAccess.objects.create(flavor=flavor, project_id=project_id)
+                sharing.share(flavor, project_id)
     except IntegrityError:
         if Flavor.objects.filter(name=facts.name).exists():
             raise Conflict(f"Flavor with name {facts.name} already exists.") from None
@@ -99,23 +100,19 @@ def add_access(flavorid: str, *, project_id: str) -> list[str]:
     flavor = selectors.flavor(flavorid)
     if flavor.is_public:
         raise Conflict("Can not add access to a public flavor.")
-    try:
-        with transaction.atomic():
-            FlavorAccess.objects.create(flavor=flavor, project_id=project_id)
-    except IntegrityError:
+    if not sharing.share(flavor, project_id):
         raise Conflict(
             f"Flavor access already exists for flavor {flavorid} and project {project_id} combination."
-        ) from None
-    return selectors.flavor_accesses(flavor)
+        )
+    return sharing.projects_of(flavor)
 
 
 def remove_access(flavorid: str, *, project_id: str) -> list[str]:
     """Take the use of a flavor from a project; raises NotFound."""
     flavor = selectors.flavor(flavorid)
-    removed, _ = FlavorAccess.objects.filter(flavor=flavor, project_id=project_id).delete()
-    if not removed:
+    if not sharing.unshare(flavor, project_id):
         raise NotFound(f"Flavor access not found for {flavorid} / {project_id} combination.")
-    return selectors.flavor_accesses(flavor)
+    return sharing.projects_of(flavor)
 
 
 def _missing(flavorid: str) -> NotFound:

@@ -28,7 +28,7 @@ def test_bootstrap_again_changes_nothing(there: Bootstrapped) -> None:
 def test_bootstrap_mends_what_is_missing(there: Bootstrapped) -> None:
     RoleAssignment.objects.all().delete()
     assert bootstrap(admin_password="x", demo_password="x").changed is True
-    assert RoleAssignment.objects.count() == 4
+    assert RoleAssignment.objects.count() == 5
 
 
 def test_users_of_the_demo_project_are_no_staff(there: Bootstrapped) -> None:

@@ -2,7 +2,8 @@
 
 import pytest
 
-from instances.models import Flavor, FlavorAccess
+from identity import sharing
+from instances.models import Flavor, FlavorSharing
 from tests.instances.conftest import refused
 
 
@@ -190,7 +191,7 @@ def test_a_public_flavor_has_no_access_list(admin, flavor):
     refused(admin.post("/flavors/1/action", {"addTenantAccess": {"tenant": "x"}}), 409)
     refused(admin.post("/flavors/1/action", {"fly": {}}), 400)
     refused(admin.post("/flavors/1/action", {}), 400)
-    assert FlavorAccess.objects.count() == 0
+    assert FlavorSharing.objects.count() == 0
 
 
 def test_extra_specs_are_written_one_by_one_and_together(admin, alice, flavor):
@@ -240,3 +241,18 @@ def test_a_flavor_that_does_not_exist_is_not_found(admin, alice):
     refused(admin.put("/flavors/nope", {"flavor": {"description": "x"}}), 404)
     refused(alice.get("/flavors/nope/os-extra_specs"), 404)
     refused(admin.post("/flavors/nope/os-extra_specs", {"extra_specs": {"a": "b"}}), 404)
+
+
+def test_a_list_with_many_opened_flavors_asks_as_often_as_with_few(
+    admin, alice, several, django_assert_num_queries
+):
+    for number in range(60):
+        made = Flavor.objects.create(
+            flavorid=f"x{number}", name=f"x{number}", ram=1, disk=1, vcpus=1, is_public=False
+        )
+        if number in (1, 50):
+            with django_assert_num_queries(1):
+                assert len(ids(alice.get("/flavors/detail"))) == 2 + number
+        sharing.share(made, alice.project_id)
+    with django_assert_num_queries(2):
+        assert alice.get("/flavors/x3").status_code == 200
