@@ -245,7 +245,7 @@ class AccessRule(models.Model):
 
 
 class SigningKey(models.Model):
-    """A key that tokens are signed with; the newest that is not retired signs, all check until they expire."""
+    """A key that tokens are signed with; the newest signs, all check until they expire (identity.signing)."""
 
     id = models.CharField(max_length=64, primary_key=True, help_text="the kid in a token's header")
     sealed = models.TextField(
@@ -253,7 +253,7 @@ class SigningKey(models.Model):
     )
     created_at = models.DateTimeField(db_index=True)
     expires_at = models.DateTimeField(
-        null=True, blank=True, help_text="when no token of it can live any more; empty: it is in use"
+        null=True, blank=True, help_text="when no token of it can live any more; empty: it is the newest"
     )
 
     def __str__(self) -> str:

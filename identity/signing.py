@@ -1,7 +1,8 @@
 """The keys that tokens are signed with: rows, held in memory; the first one is made from the settings.
 
 Who signs looks at most every second whether there is a newer key. Who checks looks when a token names a key that is not
-known yet, so a check asks the database nothing. Keys that the operator sets (`token_keys`) are the only ones.
+known yet, at most once a second too, so a check asks the database nothing. A new key signs only when that second is
+over everywhere. Keys that the operator sets (`token_keys`) are the only ones.
 """
 
 import base64
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger()
 REFRESH_S = 1.0
+SETTLES = timedelta(seconds=5)  # a new key signs after this: whoever checks finds it by then
 SPARE = timedelta(seconds=60)  # clocks differ, and another process signs with the old key a moment longer
 
 
@@ -73,9 +75,10 @@ def checking_key(key_id: str) -> bytes | None:
 
 
 def rotate(*, at_once: bool = False) -> str:
-    """Make a new key and return its id; the others check for as long as a token of theirs can live.
+    """Make a new key and return its id; it signs when it is SETTLES old.
 
-    `at_once`: the others check nothing any more, as where one was stolen: everybody must log in again.
+    The others check for as long as a token of theirs can live. `at_once`: they check nothing any more, as where one was
+    stolen, and the new one signs at once: everybody must log in again.
     Raises KeysAreSet where the operator sets the keys.
     """
     if CONFIG.token_keys:
@@ -88,13 +91,14 @@ def rotate(*, at_once: bool = False) -> str:
     key = secrets.token_bytes(32)
     with transaction.atomic():
         for key_id in _from_settings():
-            SigningKey.objects.get_or_create(id=key_id, defaults={"created_at": now - SPARE})
+            SigningKey.objects.get_or_create(id=key_id, defaults={"created_at": now - SETTLES - SPARE})
         others = SigningKey.objects.filter(expires_at=None)
         if at_once:
             others = SigningKey.objects.all()
             revocation.revoke_keys(others.values_list("id", flat=True))
         others.update(expires_at=now + life)
-        SigningKey.objects.create(id=_id(key), sealed=_cipher().encrypt(key).decode(), created_at=now)
+        made = now - SETTLES if at_once else now
+        SigningKey.objects.create(id=_id(key), sealed=_cipher().encrypt(key).decode(), created_at=made)
     forget()
     log.info("token_key.rotated", key_id=_id(key), at_once=at_once)
     return _id(key)
@@ -141,14 +145,15 @@ def _assembled() -> Known:
     if CONFIG.token_keys:
         return Known(first, keys)
     signs, until = first, {}
-    rows = SigningKey.objects.order_by("created_at").values_list("id", "sealed", "expires_at")
-    for key_id, sealed, expires_at in rows:
+    now = datetime.now(UTC)
+    rows = SigningKey.objects.order_by("created_at").values_list("id", "sealed", "created_at", "expires_at")
+    for key_id, sealed, created_at, expires_at in rows:
         key = _opened(key_id, sealed) if sealed else None
         if key is not None:
             keys[key_id] = key
         if expires_at is not None:
             until[key_id] = expires_at.timestamp()
-        elif key is not None:
+        if key is not None and created_at + SETTLES <= now and (expires_at is None or expires_at > now):
             signs = key_id
     return Known(signs, keys, until)
 

@@ -41,6 +41,7 @@ class _Assigned(IdentityView):
         domain_id = scope.id if isinstance(scope, Domain) else scope.domain_id if scope else ""
         if not (
             policy.manages_domain(self.caller, domain_id)
+            and actor is not None
             and actor.domain_id == domain_id
             and (role is None or role.name in policy.DELEGABLE)
         ):

@@ -37,15 +37,15 @@ class _Listed(IdentityView):
         """Refuse: nobody writes here."""
         return self._refuse()
 
-    def put(self, request: Request, item_id: str) -> Response:
+    def put(self, request: Request, item_id: str | None = None) -> Response:
         """Refuse: nobody writes here."""
         return self._refuse()
 
-    def patch(self, request: Request, item_id: str) -> Response:
+    def patch(self, request: Request, item_id: str | None = None) -> Response:
         """Refuse: nobody writes here."""
         return self._refuse()
 
-    def delete(self, request: Request, item_id: str) -> Response:
+    def delete(self, request: Request, item_id: str | None = None) -> Response:
         """Refuse: nobody writes here."""
         return self._refuse()
 

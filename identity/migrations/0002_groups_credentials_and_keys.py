@@ -60,7 +60,7 @@ class Migration(migrations.Migration):
                 ('id', models.CharField(help_text="the kid in a token's header", max_length=64, primary_key=True, serialize=False)),
                 ('sealed', models.TextField(blank=True, help_text='encrypted with the secret key; empty: made from the settings')),
                 ('created_at', models.DateTimeField(db_index=True)),
-                ('expires_at', models.DateTimeField(blank=True, help_text='when no token of it can live any more; empty: it is in use', null=True)),
+                ('expires_at', models.DateTimeField(blank=True, help_text='when no token of it can live any more; empty: it is the newest', null=True)),
             ],
         ),
         migrations.RemoveConstraint(

@@ -17,9 +17,9 @@ def domain(there: Bootstrapped) -> Domain:
     return Domain.objects.create(name="eng")
 
 
-def holder(domain: Domain, role: str, **where: Any) -> User:
+def holder(of: Domain, role: str, **where: Any) -> User:
     """Return a user of the domain with a role."""
-    user = User(name=f"{role} {len(where)}", domain=domain)
+    user = User(name=f"{role} {len(where)}", domain=of)
     user.set_password("pw")
     user.save()
     RoleAssignment.objects.create(user=user, role=Role.objects.get(name=role), **where)

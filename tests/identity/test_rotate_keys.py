@@ -23,8 +23,9 @@ GRANT = Grant(user_id="u", user_name="n", user_domain_id="default", roles=("memb
 
 
 @pytest.fixture(autouse=True)
-def _fresh(db: None) -> Any:
-    """Begin and end without remembered keys."""
+def _fresh(db: None, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """Begin and end without remembered keys; new keys sign at once."""
+    monkeypatch.setattr(signing, "SETTLES", timedelta(0))
     forget_all()
     yield
     forget_all()
@@ -84,6 +85,20 @@ def test_rotating_logs_nobody_out_and_signs_with_the_new_key() -> None:
     for token in (old, new, newest):
         assert tokens.check(token).user_id == "u"
     assert [row.id for row in signing.listed()] == [second, first, kid(old)]
+
+
+def test_a_new_key_signs_only_when_whoever_checks_may_have_looked_for_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    first = signing.rotate()
+    monkeypatch.setattr(signing, "SETTLES", timedelta(seconds=5))
+    assert timedelta(seconds=signing.REFRESH_S) < signing.SETTLES
+    SigningKey.objects.filter(id=first).update(created_at=datetime.now(UTC) - timedelta(seconds=6))
+    second = signing.rotate()
+    assert kid(tokens.issue(GRANT)) == first
+    SigningKey.objects.filter(id=second).update(created_at=datetime.now(UTC) - timedelta(seconds=6))
+    signing.forget()
+    assert kid(tokens.issue(GRANT)) == second
 
 
 def test_another_process_checks_a_token_of_a_key_that_it_did_not_know() -> None:
@@ -263,6 +278,7 @@ def test_a_process_that_runs_checks_what_another_one_signs_after_rotating() -> N
         old = tokens.issue(GRANT)
         assert asked(old) == "u"
         signing.rotate()
+        time.sleep(signing.REFRESH_S)  # a new key signs later than this
         assert asked(tokens.issue(GRANT)) == "u"
         tokens._read.cache_clear()
         assert asked(old) == "u"
