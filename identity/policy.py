@@ -30,7 +30,7 @@ def expand(roles: Iterable[str], further: Mapping[str, Iterable[str]] | None = N
 
 def require(caller: Caller, role: str) -> None:
     """Raise NotAllowed unless the caller has the role, itself or implied by another."""
-    if role not in caller.roles:
+    if role not in caller.roles and role not in expand(caller.roles):
         raise _refusal(role)
 
 

@@ -54,12 +54,12 @@ def share(thing: Model, project_id: str, **columns: Any) -> bool:
 
 def unshare(thing: Model, project_id: str) -> bool:
     """Take the use of the thing from a project; tells whether it had it."""
-    return bool(sharings(thing).filter(group__name=_PREFIX + project_id).delete()[0])
+    return bool(sharings(thing).filter(group_id__in=_group(project_id)).delete()[0])
 
 
 def is_shared_with(thing: Model, project_id: str | None) -> bool:
     """Tell whether a project may use the thing; no project may not. One query."""
-    return project_id is not None and sharings(thing).filter(group__name=_PREFIX + project_id).exists()
+    return project_id is not None and sharings(thing).filter(group_id__in=_group(project_id)).exists()
 
 
 def projects_of(thing: Model) -> list[str]:
@@ -70,15 +70,12 @@ def projects_of(thing: Model) -> list[str]:
 
 def sharings(thing: Model) -> QuerySet[Any]:
     """Return the thing's rows, with what a table has in columns of its own."""
-    model = type(thing)
-    rows: QuerySet[Any] = _table(model).objects.filter(content_object=thing)
-    return rows.filter(permission__codename=_codename(model)).select_related("group")
+    return _rows(type(thing)).filter(content_object=thing).select_related("group")
 
 
 def shared_with(project_id: str | None, model: type[Model]) -> QuerySet[Any]:
     """Return the keys of all things of a kind that are shared with a project, to be used as `pk__in`: no query."""
-    rows: QuerySet[Any] = _table(model).objects.filter(permission__codename=_codename(model))
-    return rows.filter(group__name=_PREFIX + (project_id or "")).values("content_object_id")
+    return _rows(model).filter(group_id__in=_group(project_id or "")).values("content_object_id")
 
 
 def forget_projects(project_ids: Iterable[str]) -> None:
@@ -89,6 +86,17 @@ def forget_projects(project_ids: Iterable[str]) -> None:
 def other_groups() -> QuerySet[Group]:
     """Return Django's groups that stand for no project: those of the admin pages."""
     return Group.objects.exclude(name__startswith=_PREFIX).order_by("name")
+
+
+def _rows(model: type[Model]) -> QuerySet[Any]:
+    """Return a kind's rows; subqueries instead of joins, so that both databases go by the table's own index."""
+    permissions = Permission.objects.filter(codename=_codename(model)).values("pk")
+    rows: QuerySet[Any] = _table(model).objects.filter(permission_id__in=permissions)
+    return rows
+
+
+def _group(project_id: str) -> QuerySet[Any]:
+    return Group.objects.filter(name=_PREFIX + project_id).values("pk")
 
 
 @cache

@@ -8,6 +8,8 @@ import os
 import shutil
 import tempfile
 
+import pytest
+
 _worker = os.environ.get("PYTEST_XDIST_WORKER")
 if _worker:  # it inherits the environment that the process which started it has set
     _state = os.path.join(os.environ["COMPUTECLOUD_TEST_STATE"], _worker)
@@ -28,3 +30,13 @@ for _name, _value in {
     "LOG_LEVEL": "error",
 }.items():
     os.environ.setdefault(f"COMPUTECLOUD_{_name}", _value)
+
+
+@pytest.fixture(autouse=True)
+def _quiet_tokens(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody looks once a second for new signing keys and revocations, so that tests can count queries."""
+    from identity import revocation, signing
+
+    signing.assume_current()
+    monkeypatch.setattr(signing, "REFRESH_S", 3_600.0)
+    monkeypatch.setattr(revocation, "REFRESH_S", 3_600.0)

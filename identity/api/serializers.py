@@ -237,16 +237,16 @@ class RuleBody(StrictSerializer):
 
 
 class CredentialBody(StrictSerializer):
-    """An application credential to be made."""
+    """An application credential to be made; clients send empty lists where they mean nothing in particular."""
 
     name = fields.Name()
     description = fields.Text(multiline=True, allow_null=True, **_optional)
     secret = fields.Text(allow_null=True, **_optional, **_PASSWORD)
-    roles = ListField(child=RoleRef(), min_length=1, max_length=64, **_optional)
+    roles = ListField(child=RoleRef(), max_length=64, **_optional)
     project_id = fields.Identifier(allow_null=True, **_optional)
     unrestricted = fields.Boolean(**_optional)
     expires_at = fields.Timestamp(allow_null=True, **_optional)
-    access_rules = ListField(child=RuleBody(), min_length=1, max_length=16, allow_null=True, **_optional)
+    access_rules = ListField(child=RuleBody(), max_length=16, allow_null=True, **_optional)
 
 
 INEXACT = {

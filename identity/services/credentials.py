@@ -2,7 +2,7 @@
 
 import secrets
 import time
-from collections.abc import Iterable
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import TypedDict
 
@@ -142,9 +142,9 @@ def is_good(row: ApplicationCredential) -> bool:
     return enabled and not expired
 
 
-def _roles(wanted: Iterable[dict[str, str]] | None, caller: Caller) -> list[Role]:
+def _roles(wanted: Sequence[dict[str, str]] | None, caller: Caller) -> list[Role]:
     own = list(Role.objects.filter(name__in=caller.roles))
-    if wanted is None:
+    if not wanted:
         return own
     by_id, by_name = {role.id: role for role in own}, {role.name: role for role in own}
     found = []

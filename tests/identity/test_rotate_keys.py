@@ -26,6 +26,8 @@ GRANT = Grant(user_id="u", user_name="n", user_domain_id="default", roles=("memb
 def _fresh(db: None, monkeypatch: pytest.MonkeyPatch) -> Any:
     """Begin and end without remembered keys; new keys sign at once."""
     monkeypatch.setattr(signing, "SETTLES", timedelta(0))
+    monkeypatch.setattr(signing, "REFRESH_S", 1.0)
+    monkeypatch.setattr(revocation, "REFRESH_S", 1.0)
     forget_all()
     yield
     forget_all()
