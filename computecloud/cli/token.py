@@ -27,7 +27,8 @@ def rotate(*, at_once: bool) -> None:
     from identity import signing
 
     key_id = done(lambda: signing.rotate(at_once=at_once), advice=ADVICE)
-    click.echo(f"tokens are signed with key {key_id} within a second, by every process")
+    when = "now" if at_once else f"in {signing.SETTLES.seconds} s"
+    click.echo(f"{when} every process signs tokens with key {key_id}")
     click.echo(
         "every older token is void: log in again" if at_once else "older tokens stay good until they expire"
     )
