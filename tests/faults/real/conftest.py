@@ -16,6 +16,7 @@ from tests.cloud import leftovers, rabbitmq
 from tests.cloud.cloud import Cloud
 from tests.cloud.conftest import _folder, _free_port, _running, real
 from tests.cloud.postgresql import Cluster
+from tests.faults.real.load import Load, under_load
 
 DELAY_S = 0.02
 CALL_S = 15.0  # a libvirt call that runs longer has an unknown outcome
@@ -42,6 +43,13 @@ def cloud(request: pytest.FixtureRequest) -> Iterator[Cloud]:
             made.rabbitmq = stack.enter_context(rabbitmq.running())
             made.settings["BROKER_URL"] = made.rabbitmq.url
         yield from watched(made, "--hosts", "2")
+
+
+@pytest.fixture
+def load(cloud: Cloud) -> Iterator[Load]:
+    """Return a load that runs; in the end its servers are gone."""
+    with under_load(cloud) as made:
+        yield made
 
 
 def watched(made: Cloud, *words: str) -> Iterator[Cloud]:
