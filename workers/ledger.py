@@ -258,6 +258,14 @@ def begin_anew(lease: Lease, results: dict[str, Any], *, undo_s: float) -> bool:
     return bool(sql.execute(_BEGIN_ANEW, values))
 
 
+def wished_end(lease: Lease) -> str:
+    """Return, in a transaction, who cancelled the operation; empty: nobody, and nobody does before the commit."""
+    statement = (
+        "UPDATE workers_operation SET updated_at = updated_at WHERE id = %(id)s RETURNING cancelled_by"
+    )
+    return str(sql.fetch(statement, {"id": lease.operation_id})[0][0])
+
+
 def pause(lease: Lease, *, after_s: float, counts: bool, reason: str = "", slow: bool = False) -> bool:
     """Give the lease back; the step runs again after after_s. counts: the attempt counts as one. slow: as Wait says.
 
