@@ -107,6 +107,6 @@ def real_cloud() -> Iterator[Cloud]:
 def gates_are_open_again(request: pytest.FixtureRequest) -> Iterator[None]:
     """Let nobody be held by the gate of a test that failed."""
     yield
-    for name in ("cloud", "real_cloud", "split_cloud", "clock_cloud"):
+    for name in ("cloud", "real_cloud", "split_cloud", "clock_cloud", "small_cloud"):
         if name in request.fixturenames:
             request.getfixturevalue(name).gates.open_all()
