@@ -24,7 +24,6 @@ ACCOUNT = {
 }
 LOGS = Path("/var/log/libvirt")
 PROBE_S = 10
-START_S = 30.0
 START_S = 60.0
 
 
