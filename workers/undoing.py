@@ -7,7 +7,7 @@ import structlog
 from django.db import DatabaseError, transaction
 
 from computecloud.config import CONFIG
-from workers import footprints, ledger, retry, route
+from workers import footprints, ledger, retry, route, secrets
 from workers.ledger import Attempt, Lease
 from workers.models import ACTIVE, Operation, State, StepRun
 from workers.outcome import Outcome, Overtaken
@@ -170,4 +170,4 @@ def _end(lease: Lease, ctx: Context) -> None:
     state = State.CANCELLED if wished else State.FAILED
     if not ledger.end(lease, ctx, state=state, error=ctx.error):
         raise Overtaken
-    ledger.release_subjects(ctx.operation_id)
+    ledger.release_subjects(ctx.operation_id, secret=secrets.has(ctx.params))
