@@ -98,6 +98,12 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     dns_servers: Annotated[str, _about("name servers handed to guests, comma separated")] = ""
     web_host: Annotated[str, _about("address the web server listens on")] = "127.0.0.1"
     web_port: Annotated[int, _about("port of the web server")] = 8774
+    metrics_token: Annotated[
+        str, _about("/metrics is for who sends it as a bearer token; empty: for nobody by token")
+    ] = ""
+    metrics_networks: Annotated[
+        str, _about("/metrics is for these networks without a token, comma separated; empty: for none")
+    ] = "127.0.0.0/8,::1/128"
     boot_id: Annotated[
         str, _about("tests only: stands for the machine's own, as if it had been started again")
     ] = ""

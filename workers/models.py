@@ -63,6 +63,16 @@ class Host(models.Model):
         return (self.queue, f"{self.queue}.slow")
 
 
+class Pulse(models.Model):
+    """When something that is to happen again and again did so last, such as beat's ringing."""
+
+    name = models.CharField(primary_key=True, max_length=64)
+    at = models.DateTimeField()
+
+    def __str__(self) -> str:
+        return f"{self.name} at {self.at:%H:%M:%S}"
+
+
 class MachineClock(models.Model):
     """How far a machine's wall clock was ahead of its monotonic one when that was looked at last."""
 

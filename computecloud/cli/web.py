@@ -22,7 +22,7 @@ PR_SET_PDEATHSIG = 1
 def command(threads: int) -> None:
     """Serve every API and the admin pages until told to stop."""
     installation = find()
-    installation.enter(installation.settings())
+    installation.enter({**installation.settings(), "ROLE": "web"})
     serve(threads=threads)
 
 

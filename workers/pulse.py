@@ -1,0 +1,18 @@
+"""The heart of what is to happen again and again: noted by who does it, asked for by who watches."""
+
+from workers import clock
+from workers.models import Pulse, utc_now
+
+BEAT = "beat"  # beat rings, and a control worker hears it
+
+
+def note(name: str) -> None:
+    """Note that it happened now."""
+    heard = Pulse(name=name, at=utc_now())
+    Pulse.objects.bulk_create([heard], update_conflicts=True, unique_fields=["name"], update_fields=["at"])
+
+
+def age_s(name: str) -> float | None:
+    """Return how long ago it happened last; None where it never did."""
+    found = Pulse.objects.filter(name=name).first()
+    return None if found is None else max(clock.now() - found.at.timestamp(), 0.0)
