@@ -102,6 +102,46 @@ class GuestFacts:
     epoch: int | None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DiskFigures:
+    """What went through a guest's disk since it was started."""
+
+    name: str
+    read_bytes: int = 0
+    read_requests: int = 0
+    write_bytes: int = 0
+    write_requests: int = 0
+    errors: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NicFigures:
+    """What went through a guest's network card since it was started; rx is what the guest got."""
+
+    name: str
+    mac: str
+    rx_octets: int = 0
+    rx_packets: int = 0
+    rx_errors: int = 0
+    rx_drop: int = 0
+    tx_octets: int = 0
+    tx_packets: int = 0
+    tx_errors: int = 0
+    tx_drop: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GuestFigures:
+    """What a running guest has used; cpu_times_ns is one a virtual processor, memory_used_mib what the host gave."""
+
+    hypervisor: str  # qemu, kvm, fake
+    cpu_times_ns: tuple[int, ...]
+    memory_mib: int
+    memory_used_mib: int
+    disks: tuple[DiskFigures, ...] = ()
+    nics: tuple[NicFigures, ...] = ()
+
+
 @dataclass(frozen=True, slots=True)
 class GuestEvent:
     """A guest changed its power state by itself or by our doing."""
@@ -178,16 +218,31 @@ class Driver(Protocol):
         """Define the guest with its epoch and run it, its disks being made; one that runs already is left running."""
 
     def power_on(self, node: str, uuid: UUID, epoch: int) -> None:
-        """Run a defined guest; raises GuestNotFound."""
+        """Run a defined guest, on from where it stands or afresh where it is off; raises GuestNotFound."""
 
     def request_shutdown(self, node: str, uuid: UUID, epoch: int) -> None:
         """Press the guest's power button (ACPI) and return at once; raises GuestNotFound."""
 
     def power_off(self, node: str, uuid: UUID, epoch: int) -> None:
-        """Switch the guest off at once; a guest that is off stays off; raises GuestNotFound."""
+        """Switch the guest off at once and forget memory that is kept of it; raises GuestNotFound."""
 
     def reboot(self, node: str, uuid: UUID, epoch: int) -> None:
-        """Reset a running guest at once, start one that is off; raises GuestNotFound."""
+        """Have the guest boot afresh at once, whatever it does and whatever is kept of it; raises GuestNotFound."""
+
+    def pause(self, node: str, uuid: UUID, epoch: int) -> None:
+        """Stop the guest's processors, its memory stays in place; raises GuestNotFound, CallFailed where it is off."""
+
+    def suspend(self, node: str, uuid: UUID, epoch: int) -> str | None:
+        """Keep the guest's memory in a file and switch it off; returns None when that is done, else how far it is.
+
+        What was begun goes on when the caller has gone. Raises GuestNotFound, CallFailed where the guest is off.
+        """
+
+    def resume(self, node: str, uuid: UUID, epoch: int) -> str | None:
+        """Run the guest on from where it was paused, fell asleep or was suspended; returns as suspend does.
+
+        Raises GuestNotFound, CallFailed where it is off and nothing is kept of it.
+        """
 
     def destroy(self, node: str, uuid: UUID, epoch: int) -> None:
         """Switch off and undefine the guest, if it is there; its disks stay."""
@@ -197,6 +252,9 @@ class Driver(Protocol):
 
     def console_output(self, node: str, uuid: UUID, max_bytes: int) -> bytes:
         """Return the end of what the guest wrote to its first serial port; empty where it wrote nothing."""
+
+    def figures(self, node: str, uuid: UUID) -> GuestFigures:
+        """Return what a running guest has used; raises GuestNotFound, CallFailed where it does not run."""
 
     def disk_folders(self, node: str) -> tuple[UUID, ...]:
         """Return the uuids of which the node holds a disk folder, guest or no guest."""

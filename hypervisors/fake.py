@@ -14,9 +14,11 @@ from hypervisors.announcer import Announcer
 from hypervisors.driver import (
     CallFailed,
     Capability,
+    DiskFigures,
     DriverError,
     GuestEvent,
     GuestFacts,
+    GuestFigures,
     GuestNotFound,
     GuestSpec,
     HypervisorUnavailable,
@@ -30,6 +32,8 @@ from hypervisors.registry import Options
 
 CONSOLE_KEEPS_BYTES = 64 * 1024
 VERSION = 1_000_000
+IDLE = GuestFigures(hypervisor="fake", cpu_times_ns=(0,), memory_mib=0, memory_used_mib=0)
+_OFF = frozenset({PowerState.SHUTDOWN, PowerState.CRASHED})
 
 T = TypeVar("T")
 
@@ -104,7 +108,7 @@ class FakeDriver:
         self._act("start", node, spec.uuid, Change(spec.epoch, start, Missing.MADE))
 
     def power_on(self, node: str, uuid: UUID, epoch: int) -> None:
-        """Run the guest; raises GuestNotFound."""
+        """Run the guest, on or afresh; raises GuestNotFound."""
         self._act("power_on", node, uuid, Change(epoch, _run))
 
     def request_shutdown(self, node: str, uuid: UUID, epoch: int) -> None:
@@ -124,6 +128,20 @@ class FakeDriver:
 
         self._act("reboot", node, uuid, Change(epoch, reset))
 
+    def pause(self, node: str, uuid: UUID, epoch: int) -> None:
+        """Pause the guest; raises GuestNotFound, CallFailed where it is off."""
+        self._act("pause", node, uuid, Change(epoch, _becomes(PowerState.PAUSED)))
+
+    def suspend(self, node: str, uuid: UUID, epoch: int) -> str | None:
+        """Remember that the guest is suspended, at once; raises GuestNotFound, CallFailed where it is off."""
+        self._act("suspend", node, uuid, Change(epoch, _becomes(PowerState.SUSPENDED)))
+        return None
+
+    def resume(self, node: str, uuid: UUID, epoch: int) -> str | None:
+        """Run the guest on, at once; raises GuestNotFound, CallFailed where it is off."""
+        self._act("resume", node, uuid, Change(epoch, _becomes(PowerState.RUNNING)))
+        return None
+
     def destroy(self, node: str, uuid: UUID, epoch: int) -> None:
         """Switch off and undefine the guest, if it is there."""
         self._act("destroy", node, uuid, Change(epoch, _undefine, Missing.DONE))
@@ -135,6 +153,10 @@ class FakeDriver:
     def console_output(self, node: str, uuid: UUID, max_bytes: int) -> bytes:
         """Return the end of what the guest wrote."""
         return self._ask("console_output", node, lambda: self._console(node, uuid, max_bytes), instead=b"")
+
+    def figures(self, node: str, uuid: UUID) -> GuestFigures:
+        """Return figures of a guest that uses nothing; raises GuestNotFound, CallFailed where it does not run."""
+        return self._ask("figures", node, lambda: self._figures(node, uuid), instead=IDLE)
 
     def disk_folders(self, node: str) -> tuple[UUID, ...]:
         """Return the uuids of which there are disks."""
@@ -211,6 +233,14 @@ class FakeDriver:
         guest = self._store.read(node, uuid)
         return guest.console[-max_bytes:] if guest and max_bytes > 0 else b""
 
+    def _figures(self, node: str, uuid: UUID) -> GuestFigures:
+        guest = self._store.read(node, uuid)
+        if guest is None or not guest.defined:
+            raise GuestNotFound(f"node {node} has no guest {uuid}")
+        if guest.power is not PowerState.RUNNING:
+            raise CallFailed(f"guest {uuid} does not run")
+        return replace(IDLE, disks=tuple(DiskFigures(name=name) for name in guest.disks))
+
     def _ask(self, call: str, node: str, look: Callable[[], T], *, instead: T) -> T:
         """Look under the lock."""
 
@@ -277,8 +307,17 @@ def _keep(_: FakeGuest) -> None:
     """Change nothing but the epoch."""
 
 
+def _becomes(power: PowerState) -> Callable[[FakeGuest], None]:
+    def change(guest: FakeGuest) -> None:
+        if guest.power in _OFF:
+            raise CallFailed(f"guest {guest.name} is off")
+        guest.power = power
+
+    return change
+
+
 def _run(guest: FakeGuest) -> None:
-    if guest.power not in (PowerState.RUNNING, PowerState.PAUSED):
+    if guest.power in _OFF:
         guest.console = (guest.console + f"{guest.name} login: \r\n".encode())[-CONSOLE_KEEPS_BYTES:]
     guest.power = PowerState.RUNNING
 
@@ -292,6 +331,6 @@ def _undefine(guest: FakeGuest) -> None:
 
 
 def _remove_disks(guest: FakeGuest) -> None:
-    if guest.power in (PowerState.RUNNING, PowerState.PAUSED):
+    if guest.power not in _OFF:
         raise CallFailed(f"guest {guest.name} is not off: its disks stay")
     guest.folder, guest.disks, guest.config_drive = False, (), None

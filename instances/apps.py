@@ -20,4 +20,5 @@ class InstancesConfig(AppConfig):
         events.on("host.rebooted", on_host.resume_guests)
         events.on("host.echo", on_host.audit_power)
         ask.register("console", on_host.console)
+        ask.register("diagnostics", on_host.diagnostics)
         images.invariants.used_by(selectors.images_on_host)

@@ -1,5 +1,6 @@
 """What this room does on a host: follow power changes, answer for consoles, clean up after the deleted."""
 
+from dataclasses import asdict
 from typing import Any
 from uuid import UUID
 
@@ -15,7 +16,7 @@ from instances import transitions
 from instances.checks import LAST_EPOCH
 from instances.models import Instance
 from instances.services import servers
-from instances.states import VmState
+from instances.states import VmState, follows
 from networking.wiring.commands import WiringFailed
 from workers import footprints, recovery
 from workers.driver import driver
@@ -26,6 +27,7 @@ from workers.process import PROCESS
 log = structlog.get_logger()
 
 CONSOLE_MAX_BYTES = 100 * 1024
+_DOWN = (PowerState.SHUTDOWN, PowerState.CRASHED, PowerState.SUSPENDED)
 
 
 def follow_power(*, node: str, uuid: UUID, power_state: PowerState) -> None:
@@ -39,6 +41,12 @@ def console(params: dict[str, Any]) -> str:
     """Return the end of a guest's console log as text."""
     node, uuid = params["node"], UUID(params["instance_id"])
     return driver().console_output(node, uuid, CONSOLE_MAX_BYTES).decode("utf-8", "replace")
+
+
+def diagnostics(params: dict[str, Any]) -> dict[str, Any]:
+    """Return what a running guest has used, and by which driver."""
+    found = driver().figures(params["node"], UUID(params["instance_id"]))
+    return {"driver": driver().name, **asdict(found)}
 
 
 def clean_up(host: str) -> None:
@@ -92,19 +100,20 @@ def _remove_wiring() -> None:
 def resume_guests(host: str) -> None:
     """Start again the guests that ran when this machine went down, or show that they are off, as the setting says.
 
+    One whose memory the machine kept when it went down runs on from there.
     Called before anybody notes their power states: a server that is ACTIVE is one whose guest ran. Raises DriverError.
     """
     for instance in Instance.objects.filter(
         host=host, deleted=False, task_state=None, vm_state=VmState.ACTIVE.value
     ):
         guest = driver().guest(str(instance.node), instance.id)
-        if guest is None or guest.power_state not in (PowerState.SHUTDOWN, PowerState.CRASHED):
+        if guest is None or guest.power_state not in _DOWN:
             continue
         try:
             with transaction.atomic():
                 transitions.observe(instance.id, guest.power_state.value, node=str(instance.node))
                 if CONFIG.resume_guests_on_host_boot:
-                    servers.start_again(instance)
+                    servers.run_again(instance, suspended=guest.power_state is PowerState.SUSPENDED)
         except Conflict as refusal:
             log.warning("guest.not_resumed", instance_id=str(instance.id), error=refusal.message)
 
@@ -114,17 +123,21 @@ def audit_power(host: str) -> None:
     known = {
         instance.id: instance
         for instance in Instance.objects.filter(host=host, deleted=False, task_state=None).only(
-            "id", "power_state", "node"
+            "id", "power_state", "vm_state", "node"
         )
     }
     for node in {str(instance.node) for instance in known.values()}:
         for guest in driver().guests(node):
             instance = known.get(guest.uuid)
-            differs = instance is not None and instance.power_state != guest.power_state.value
             if (
                 instance is not None
-                and differs
+                and _differs(instance, guest.power_state.value)
                 and transitions.observe(guest.uuid, guest.power_state.value, node=node)
             ):
-                what = f"power state {instance.power_state} was {guest.power_state.value} at the hypervisor"
+                was = f"{instance.vm_state}, power state {instance.power_state}"
+                what = f"{was} was power state {guest.power_state.value} at the hypervisor"
                 Mend.objects.create(audit="power", subject=str(guest.uuid), what=what)
+
+
+def _differs(instance: Instance, seen: int) -> bool:
+    return instance.power_state != seen or follows(instance.vm_state, seen) not in (None, instance.vm_state)

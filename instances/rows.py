@@ -14,6 +14,7 @@ from django.db.models import QuerySet
 
 from computecloud.wire.errors import InvalidInput
 from instances.models import Instance
+from scheduling.selectors import GROUP_OF
 
 _PLAIN = (
     "name user_id project_id description hostname vm_state task_state power_state progress host node "
@@ -37,7 +38,7 @@ def _columns(
         | {column: uuid.format(column) for column in ("id", "image_id")}
         | {column: stamp.format(column) for column in ("created_at", "updated_at")}
         | {column: precise.format(column) for column in ("launched_at", "terminated_at")}
-        | {"number": name.format("number"), NOTHING: "0"}
+        | {"number": name.format("number"), NOTHING: "0", "group": GROUP_OF.format("instances_instance.id")}
         | dict(text)
     )
 

@@ -144,12 +144,27 @@ _ROWS = (
         failed=_V.ERROR,
         called="reboot",
     ),
+    Action(name="pause", vm_states=_vm(_V.ACTIVE), running=(_T.PAUSING,), done=_V.PAUSED),
+    Action(name="unpause", vm_states=_vm(_V.PAUSED), running=(_T.UNPAUSING,), done=_V.ACTIVE),
+    Action(name="suspend", vm_states=_vm(_V.ACTIVE), running=(_T.SUSPENDING,), done=_V.SUSPENDED),
+    Action(name="resume", vm_states=_vm(_V.SUSPENDED), running=(_T.RESUMING,), done=_V.ACTIVE),
     Action(
         name="metadata",
         vm_states=_vm(_V.ACTIVE, _V.PAUSED, _V.SUSPENDED, _V.STOPPED),
         running=(),
         called="update metadata",
     ),
+    *(
+        Action(
+            name=name,
+            vm_states=_vm(_V.ACTIVE, _V.PAUSED, _V.SUSPENDED, _V.STOPPED),
+            running=(),
+            task_states=ANY_TASK,
+            called=name.replace("_", " "),
+        )
+        for name in ("update_tags", "update_tag", "delete_tags", "delete_tag")
+    ),
+    Action(name="reset_state", vm_states=ANY_VM, running=(), called="reset state"),
 )
 
 ACTIONS: Mapping[str, Action] = MappingProxyType({row.name: row for row in _ROWS})
@@ -228,11 +243,20 @@ def states_of(wanted: str) -> tuple[frozenset[str], frozenset[str | None]] | Non
     return frozenset(vm for vm, _ in pairs), frozenset(task for _, task in pairs)
 
 
-# What a power change seen at the hypervisor means for an idle instance; what is not listed changes power_state alone.
-OBSERVED: Mapping[tuple[VmState, PowerState], VmState] = MappingProxyType(
+# What a power state seen at the hypervisor makes of an idle instance that is one of FOLLOWS_POWER; any other vm_state
+# stays, and power_state alone changes.
+FOLLOWS_POWER = frozenset({_V.ACTIVE, _V.STOPPED, _V.PAUSED, _V.SUSPENDED})
+OBSERVED: Mapping[PowerState, VmState] = MappingProxyType(
     {
-        (_V.ACTIVE, PowerState.SHUTDOWN): _V.STOPPED,
-        (_V.ACTIVE, PowerState.CRASHED): _V.STOPPED,
-        (_V.STOPPED, PowerState.RUNNING): _V.ACTIVE,
+        PowerState.RUNNING: _V.ACTIVE,
+        PowerState.PAUSED: _V.PAUSED,
+        PowerState.SHUTDOWN: _V.STOPPED,
+        PowerState.CRASHED: _V.STOPPED,
+        PowerState.SUSPENDED: _V.SUSPENDED,
     }
 )
+
+
+def follows(vm_state: str, seen: int) -> VmState | None:
+    """Return the vm_state that a power state seen at the hypervisor makes of an idle instance; None: it stays."""
+    return OBSERVED.get(PowerState(seen)) if vm_state in FOLLOWS_POWER else None

@@ -14,11 +14,11 @@ from instances.states import (
     ACTIONS,
     FIRST_TASK_STATE,
     FIRST_VM_STATE,
-    OBSERVED,
     Action,
     PowerState,
     TaskState,
     VmState,
+    follows,
 )
 
 # What a workflow may note beside a state; a typing error here must not reach the database.
@@ -148,6 +148,12 @@ def cancelled(action: str, instance_id: UUID) -> None:
     _running(ACTIONS[action], instance_id).update(**restored)
 
 
+def reset(instance_id: UUID, vm_state: VmState) -> None:
+    """Set the state of an idle instance by an operator's word; raises WrongState while an action runs, NotFound."""
+    if not allowing("reset_state", instance_id).update(vm_state=vm_state.value, updated_at=timezone.now()):
+        raise refusal("reset_state", instance_id)
+
+
 def note(instance_id: UUID, **facts: Any) -> None:
     """Write facts that are no state; raises NotFound where there is no such instance."""
     if not Instance.objects.filter(id=instance_id).update(updated_at=timezone.now(), **_known(facts)):
@@ -162,10 +168,10 @@ def observe(instance_id: UUID, power_state: int, *, node: str) -> bool:
     seen, now = PowerState(power_state), timezone.now()
     idle = Instance.objects.filter(id=instance_id, node=node, task_state__isnull=True, deleted=False)
     for vm_state, known in idle.values_list("vm_state", "power_state"):
-        then = OBSERVED.get((VmState(vm_state), seen))
-        if then is not None:
-            follows = {"vm_state": then.value, "vm_state_before": vm_state, "power_state": seen.value}
-            return bool(idle.filter(vm_state=vm_state).update(updated_at=now, **follows))
+        then = follows(vm_state, seen)
+        if then is not None and then != vm_state:
+            after = {"vm_state": then.value, "vm_state_before": vm_state, "power_state": seen.value}
+            return bool(idle.filter(vm_state=vm_state).update(updated_at=now, **after))
         if known != seen.value:
             return bool(idle.filter(vm_state=vm_state).update(power_state=seen.value, updated_at=now))
     return False

@@ -2,7 +2,7 @@
 
 from django.contrib import admin
 
-from scheduling.models import Allocation, Decision, Inventory, Node
+from scheduling.models import Allocation, Decision, GroupMember, Inventory, Node, ServerGroup
 from workers.admin import ReadOnlyAdmin
 
 
@@ -34,6 +34,25 @@ class AllocationAdmin(ReadOnlyAdmin):
     list_filter = ["resource_class"]
     list_select_related = ["node"]
     search_fields = ["consumer_id", "project_id", "node__name"]
+
+
+class MemberInline(admin.TabularInline[GroupMember, ServerGroup]):
+    """Who is in a group."""
+
+    model = GroupMember
+    extra = 0
+    can_delete = False
+    readonly_fields = ["consumer_id", "user_id", "created_at"]
+
+
+@admin.register(ServerGroup)
+class ServerGroupAdmin(ReadOnlyAdmin):
+    """Servers that are to stand together or apart."""
+
+    list_display = ["name", "policy", "max_per_node", "project_id", "created_at"]
+    list_filter = ["policy"]
+    search_fields = ["name", "project_id", "members__consumer_id"]
+    inlines = [MemberInline]
 
 
 @admin.register(Decision)

@@ -3,6 +3,7 @@
 from typing import Any
 from uuid import UUID
 
+from scheduling import groups
 from scheduling.models import Allocation
 from scheduling.request import PlaceRequest
 from workers import sql
@@ -22,7 +23,7 @@ WHERE node_id = %(node_id)s AND resource_class = %(resource_class)s
 
 
 def claim(request: PlaceRequest, node_id: UUID) -> bool:
-    """Claim the request's resources on a node; False, and nothing changed, where one of them is short.
+    """Claim the request's resources on a node, and its group's place; False, and nothing changed, where one is short.
 
     Must run inside a transaction.
     """
@@ -40,17 +41,24 @@ def claim(request: PlaceRequest, node_id: UUID) -> bool:
     amounts = [_amount(node_id, row.resource_class, row.amount) for row in claimed]
     for number, amount in enumerate(amounts):
         if not sql.execute(_TAKE, amount):
-            for taken in amounts[:number]:  # two statements less than a savepoint, where there is room
-                sql.execute(_GIVE_BACK, taken)
-            return False
+            return _given_back(amounts[:number])  # two statements less than a savepoint, where there is room
+    if request.group is not None and not groups.take(request.group, request.consumer_id, node_id):
+        return _given_back(amounts)
     sql.insert(claimed)
     return True
 
 
 def release(consumer_id: UUID) -> None:
     """Give back all that a consumer has claimed, once however often it is called; must run inside a transaction."""
+    groups.give_back(consumer_id)
     for node_id, resource, amount in sorted(sql.fetch(_RELEASE, {"consumer_id": consumer_id})):
         sql.execute(_GIVE_BACK, _amount(node_id, resource, amount))
+
+
+def _given_back(amounts: list[dict[str, Any]]) -> bool:
+    for taken in amounts:
+        sql.execute(_GIVE_BACK, taken)
+    return False
 
 
 def _amount(node_id: Any, resource: str, amount: int) -> dict[str, Any]:

@@ -1,8 +1,11 @@
 """The rules that remove nodes. A new filter is one function and one line in FILTERS, in the order of the verdicts."""
 
+import ipaddress
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from scheduling import query
+from scheduling.models import Policy
 from scheduling.request import Candidate, PlaceRequest
 
 
@@ -13,6 +16,7 @@ class Filter:
     name: str
     keeps: Callable[[Candidate, PlaceRequest], bool]
     words: str
+    always: bool = False  # also where an admin forces a host or node
 
 
 def _is_enabled(node: Candidate, _: PlaceRequest) -> bool:
@@ -52,14 +56,47 @@ def _suits_the_image(node: Candidate, request: PlaceRequest) -> bool:
     )
 
 
+def _stands_with_its_group(node: Candidate, request: PlaceRequest) -> bool:
+    return request.group is None or request.group.anchor in (None, node.id)
+
+
+def _stands_apart_from_its_group(node: Candidate, request: PlaceRequest) -> bool:
+    rule = request.group
+    return rule is None or rule.policy != Policy.ANTI_AFFINITY or node.members < rule.max_per_node
+
+
+def _has_one_of_same_host(node: Candidate, request: PlaceRequest) -> bool:
+    return not request.same_host or not request.same_host.isdisjoint(node.guests)
+
+
+def _has_none_of_different_host(node: Candidate, request: PlaceRequest) -> bool:
+    return request.different_host.isdisjoint(node.guests)
+
+
+def _is_near(node: Candidate, request: PlaceRequest) -> bool:
+    return not request.near or ipaddress.ip_address(node.host_ip) in ipaddress.ip_network(request.near)
+
+
+def _answers_the_query(node: Candidate, request: PlaceRequest) -> bool:
+    return not request.query or query.holds(request.query, node)
+
+
 _HYPERVISOR_FAMILIES = {"kvm": ("kvm", "qemu"), "qemu": ("qemu",), "fake": ("fake",), "lxc": ("lxc",)}
 
 FILTERS = (
     Filter("enabled", _is_enabled, "on a disabled host"),
-    Filter("up", _is_up, "on a host that is down"),
+    Filter("up", _is_up, "on a host that is down", always=True),
     Filter("zone", _is_in_zone, "outside the availability zone"),
-    Filter("requested host", _is_the_one_asked_for, "not the host or node asked for"),
-    Filter("not tried", _was_not_tried, "tried before, without success"),
-    Filter("capacity", _has_room, "without enough free processors, memory or disk"),
+    Filter("requested host", _is_the_one_asked_for, "not the host or node asked for", always=True),
+    Filter("not tried", _was_not_tried, "tried before, without success", always=True),
+    Filter("capacity", _has_room, "without enough free processors, memory or disk", always=True),
     Filter("image properties", _suits_the_image, "unable to run the image's architecture or hypervisor type"),
+    Filter("affinity", _stands_with_its_group, "away from the others of its server group"),
+    Filter(
+        "anti-affinity", _stands_apart_from_its_group, "with as many of its server group as may be on one"
+    ),
+    Filter("same host", _has_one_of_same_host, "without any of the servers of same_host"),
+    Filter("different host", _has_none_of_different_host, "with one of the servers of different_host"),
+    Filter("near", _is_near, "outside the network of build_near_host_ip"),
+    Filter("query", _answers_the_query, "for which the hint's query does not hold"),
 )

@@ -1,5 +1,7 @@
 """Nodes as resource providers: what they have, what is claimed of it, and why each guest is where it is."""
 
+import uuid
+
 from django.db import models
 
 from workers.models import Host, utc_now
@@ -85,3 +87,70 @@ class Decision(models.Model):
 
     def __str__(self) -> str:
         return f"{self.consumer_id} on {self.node or 'no node'}"
+
+
+class Policy(models.TextChoices):
+    """How the members of a server group stand to each other; the soft ones are wishes."""
+
+    AFFINITY = "affinity"
+    ANTI_AFFINITY = "anti-affinity"
+    SOFT_AFFINITY = "soft-affinity"
+    SOFT_ANTI_AFFINITY = "soft-anti-affinity"
+
+
+class ServerGroup(models.Model):
+    """Servers of a project that are to stand together or apart.
+
+    anchor and placed are affinity's: the node on which its `placed` members stand; with none placed it says nothing.
+    """
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    project_id = models.CharField(max_length=64, db_index=True)
+    user_id = models.CharField(max_length=64)
+    name = models.CharField(max_length=255)
+    policy = models.CharField(max_length=32, choices=Policy)
+    max_per_node = models.PositiveIntegerField(null=True, blank=True, help_text="of anti-affinity; none: 1")
+    anchor = models.ForeignKey(
+        Node, null=True, on_delete=models.SET_NULL, related_name="+", db_constraint=False
+    )
+    placed = models.IntegerField(default=0)
+    created_at = models.DateTimeField(default=utc_now)
+
+    class Meta:
+        ordering = ["created_at", "id"]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class GroupMember(models.Model):
+    """A consumer that was made as a member of a group; it stays one until it is gone."""
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    group = models.ForeignKey(
+        ServerGroup, on_delete=models.CASCADE, related_name="members", db_constraint=False
+    )
+    consumer_id = models.UUIDField(unique=True)
+    user_id = models.CharField(max_length=64)
+    created_at = models.DateTimeField(default=utc_now)
+
+    def __str__(self) -> str:
+        return f"{self.consumer_id} of {self.group_id}"
+
+
+class GroupPlace(models.Model):
+    """Where a member of a group stands; a slot is taken once, and only anti-affinity has slots."""
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    group = models.ForeignKey(
+        ServerGroup, on_delete=models.CASCADE, related_name="places", db_constraint=False
+    )
+    node = models.ForeignKey(Node, on_delete=models.CASCADE, related_name="+", db_constraint=False)
+    slot = models.PositiveIntegerField(null=True)
+    consumer_id = models.UUIDField(unique=True)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["group", "node", "slot"], name="group_slot_once")]
+
+    def __str__(self) -> str:
+        return f"{self.consumer_id} on {self.node_id}"

@@ -1,15 +1,14 @@
 """Place: filter the nodes, weigh what is left, claim the best, and keep the reasons."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 from uuid import UUID
 
-from scheduling import claims
+from scheduling import claims, selectors
 from scheduling.filters import FILTERS
 from scheduling.models import Decision
 from scheduling.request import Candidate, PlaceRequest
-from scheduling.selectors import candidates
 from scheduling.weighers import weigh
 from workers import sql
 from workers.retry import StepFailed
@@ -24,8 +23,9 @@ class NoValidHost(StepFailed):
 
 @dataclass(frozen=True, slots=True)
 class Ranking:
-    """The nodes that may be claimed, best first, and the verdict of each rule."""
+    """The nodes that may be claimed, best first, and the verdict of each rule; the request as it was found then."""
 
+    request: PlaceRequest
     best: list[Candidate]
     considered: int
     verdicts: list[dict[str, Any]]
@@ -46,10 +46,13 @@ class Ranking:
 
 
 def rank(request: PlaceRequest) -> Ranking:
-    """Filter and weigh every node; one query."""
-    left = candidates()
+    """Filter and weigh every node; one query, and up to three for a group and for guests that the request names."""
+    left = selectors.candidates()
+    request = _looked_up(request, left)
     considered, verdicts = len(left), []
     for rule in FILTERS:
+        if request.forced and not rule.always:
+            continue
         kept = [node for node in left if rule.keeps(node, request)]
         if len(kept) < len(left):
             gone = [node.name for node in left if not rule.keeps(node, request)]
@@ -57,9 +60,24 @@ def rank(request: PlaceRequest) -> Ranking:
                 {"rule": rule.name, "removed": len(gone), "words": rule.words, "nodes": gone[:NAMED_NODES]}
             )
         left = kept
-    ranked = weigh(left) if left else []
+    ranked = weigh(left, request) if left else []
     weights = [{"node": node.name, "weight": total, **share} for total, node, share in ranked[:NAMED_NODES]]
-    return Ranking([node for _, node, _ in ranked], considered, verdicts, weights)
+    return Ranking(request, [node for _, node, _ in ranked], considered, verdicts, weights)
+
+
+def _looked_up(request: PlaceRequest, nodes: list[Candidate]) -> PlaceRequest:
+    """Return the request with its group's rule; the nodes learn which guests that it names stand on them."""
+    if named := request.same_host | request.different_host:
+        standing = selectors.standing(named, request.project_id)
+        for node in nodes:
+            node.guests = frozenset(standing.get(node.id, ()))
+    group = selectors.group_rule(request.group_id) if request.group_id else None
+    if group is None:
+        return request
+    members = selectors.group_places(group.id)
+    for node in nodes:
+        node.members = members.get(node.id, 0)
+    return replace(request, group=group)
 
 
 def claim_best(request: PlaceRequest, ranking: Ranking, operation_id: UUID) -> Candidate:
@@ -68,7 +86,7 @@ def claim_best(request: PlaceRequest, ranking: Ranking, operation_id: UUID) -> C
     Raises NoValidHost where there is none.
     """
     for node in _in_order(ranking.best):
-        if claims.claim(request, node.id):
+        if claims.claim(ranking.request, node.id):
             _keep(request, ranking, operation_id, node.name)
             return node
     raise NoValidHost(ranking.in_words(), retryable=bool(ranking.best))

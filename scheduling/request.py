@@ -1,12 +1,28 @@
 """What place is asked, and what it sees of each node: plain values, so that rules are pure functions."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Any
 from uuid import UUID
 
 
 @dataclass(frozen=True, slots=True)
+class GroupRule:
+    """What a server group asks of its next member; anchor: the node where the others of an affinity group stand."""
+
+    id: UUID
+    policy: str
+    max_per_node: int = 1
+    anchor: UUID | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class PlaceRequest:
-    """Where a guest may go; resources by Placement's class names, memory in MiB, disk in GiB."""
+    """Where a guest may go; resources by Placement's class names, memory in MiB, disk in GiB.
+
+    forced: only host and node asked for, life and capacity count. group_id is looked up when nodes are ranked, and
+    `group` is what was found. near: a network in which the host's address is to lie. query: see scheduling.query.
+    """
 
     consumer_id: UUID
     project_id: str
@@ -16,6 +32,13 @@ class PlaceRequest:
     node: str = ""
     image_properties: dict[str, str] = field(default_factory=dict)
     excluded_nodes: frozenset[str] = frozenset()
+    forced: bool = False
+    group_id: UUID | None = None
+    group: GroupRule | None = None
+    same_host: frozenset[UUID] = frozenset()
+    different_host: frozenset[UUID] = frozenset()
+    near: str = ""
+    query: Sequence[Any] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +58,10 @@ class Stock:
 
 @dataclass(slots=True)
 class Candidate:
-    """A node as the rules see it."""
+    """A node as the rules see it.
+
+    guests: those of the guests that the request names which stand here; members: how many of its group do.
+    """
 
     id: UUID
     name: str
@@ -43,7 +69,10 @@ class Candidate:
     zone: str
     hypervisor_type: str
     architecture: str
+    host_ip: str
     present: bool
     enabled: bool
     up: bool
     stocks: dict[str, Stock] = field(default_factory=dict)
+    guests: frozenset[UUID] = frozenset()
+    members: int = 0

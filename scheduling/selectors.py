@@ -1,20 +1,24 @@
 """Reads of scheduling."""
 
+from collections.abc import Collection
 from typing import Any
 from uuid import UUID
 
-from django.db.models import QuerySet
+from django.db.models import Count, QuerySet
 
-from scheduling.models import Allocation, Node
-from scheduling.request import Candidate, Stock
+from scheduling.models import Allocation, GroupPlace, Node, Policy, ServerGroup
+from scheduling.request import Candidate, GroupRule, Stock
 from workers import sql
 
 _CANDIDATES = """
-SELECT n.id, n.name, h.name, n.zone, n.hypervisor_type, n.architecture, n.present, h.enabled,
+SELECT n.id, n.name, h.name, n.zone, n.hypervisor_type, n.architecture, n.host_ip, n.present, h.enabled,
     h.alive AND NOT h.forced_down, i.resource_class, i.total, i.reserved, i.allocation_ratio, i.used
 FROM scheduling_inventory i JOIN scheduling_node n ON n.id = i.node_id JOIN workers_host h ON h.id = n.host_id
 ORDER BY n.number
 """
+# The group that a consumer, the column that is filled in, is a member of: for a list of columns.
+GROUP_OF = """(SELECT m.group_id FROM scheduling_groupmember m JOIN scheduling_servergroup g ON g.id = m.group_id
+    WHERE m.consumer_id = {})"""
 
 
 def candidates() -> list[Candidate]:
@@ -23,9 +27,39 @@ def candidates() -> list[Candidate]:
     for row in sql.fetch(_CANDIDATES, {}):
         node = nodes.get(row[0])
         if node is None:
-            node = nodes[row[0]] = Candidate(sql.as_uuid(row[0]), *row[1:6], *map(bool, row[6:9]))
-        node.stocks[row[9]] = Stock(*row[10:])
+            node = nodes[row[0]] = Candidate(sql.as_uuid(row[0]), *row[1:7], *map(bool, row[7:10]))
+        node.stocks[row[10]] = Stock(*row[11:])
     return list(nodes.values())
+
+
+def standing(consumers: Collection[UUID], project_id: str) -> dict[UUID, set[UUID]]:
+    """Return which of these consumers stand on which node; another project's stand nowhere."""
+    rows = Allocation.objects.filter(consumer_id__in=consumers, project_id=project_id)
+    found: dict[UUID, set[UUID]] = {}
+    for node_id, consumer_id in rows.values_list("node_id", "consumer_id"):
+        found.setdefault(node_id, set()).add(consumer_id)
+    return found
+
+
+def group_rule(group_id: UUID) -> GroupRule | None:
+    """Return what a group asks of its next member; None where the group is gone."""
+    group = ServerGroup.objects.filter(id=group_id).first()
+    if group is None:
+        return None
+    anchor = group.anchor_id if group.policy == Policy.AFFINITY and group.placed else None
+    return GroupRule(group.id, group.policy, group.max_per_node or 1, anchor)
+
+
+def group_places(group_id: UUID) -> dict[UUID, int]:
+    """Return how many members of a group stand on each node."""
+    rows = GroupPlace.objects.filter(group_id=group_id).values("node_id").annotate(count=Count("id"))
+    return {row["node_id"]: row["count"] for row in rows}
+
+
+def groups(project_id: str | None) -> QuerySet[ServerGroup]:
+    """Return a project's server groups, or every project's, oldest first, with their members."""
+    every = ServerGroup.objects.prefetch_related("members")
+    return every if project_id is None else every.filter(project_id=project_id)
 
 
 def allocation_of(consumer_id: UUID) -> dict[str, int]:

@@ -3,8 +3,8 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from scheduling.models import DISK_GB, MEMORY_MB, VCPU
-from scheduling.request import Candidate
+from scheduling.models import DISK_GB, MEMORY_MB, VCPU, Policy
+from scheduling.request import Candidate, PlaceRequest
 
 
 @dataclass(frozen=True, slots=True)
@@ -12,26 +12,35 @@ class Weigher:
     """A rule: the higher the figure, the better the node; a negative multiplier packs instead of spreading."""
 
     name: str
-    figure: Callable[[Candidate], float]
+    figure: Callable[[Candidate, PlaceRequest], float]
     multiplier: float = 1.0
 
 
-def _free(resource: str) -> Callable[[Candidate], float]:
-    return lambda node: node.stocks[resource].free if resource in node.stocks else 0.0
+def _free(resource: str) -> Callable[[Candidate, PlaceRequest], float]:
+    return lambda node, _: node.stocks[resource].free if resource in node.stocks else 0.0
+
+
+def _members(policy: Policy) -> Callable[[Candidate, PlaceRequest], float]:
+    return lambda node, request: (
+        float(node.members) if request.group and request.group.policy == policy else 0.0
+    )
 
 
 WEIGHERS = (
     Weigher("ram", _free(MEMORY_MB)),
     Weigher("cpu", _free(VCPU)),
     Weigher("disk", _free(DISK_GB)),
+    # A tenant's wish weighs more than the three above together, or it would be none on a cloud that is evenly filled.
+    Weigher("soft affinity", _members(Policy.SOFT_AFFINITY), 10.0),
+    Weigher("soft anti-affinity", _members(Policy.SOFT_ANTI_AFFINITY), -10.0),
 )
 
 
-def weigh(nodes: list[Candidate]) -> list[tuple[float, Candidate, dict[str, float]]]:
+def weigh(nodes: list[Candidate], request: PlaceRequest) -> list[tuple[float, Candidate, dict[str, float]]]:
     """Return the nodes with their sums and shares, best first; equal ones in the order given."""
     shares: list[dict[str, float]] = [{} for _ in nodes]
     for weigher in WEIGHERS:
-        figures = [weigher.figure(node) for node in nodes]
+        figures = [weigher.figure(node, request) for node in nodes]
         low, high = min(figures), max(figures)
         for share, figure in zip(shares, figures, strict=True):
             share[weigher.name] = weigher.multiplier * ((figure - low) / (high - low) if high > low else 0.0)

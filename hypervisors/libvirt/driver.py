@@ -15,6 +15,7 @@ from hypervisors.driver import (
     DriverError,
     GuestEvent,
     GuestFacts,
+    GuestFigures,
     GuestNotFound,
     GuestSpec,
     HypervisorUnavailable,
@@ -22,9 +23,9 @@ from hypervisors.driver import (
     PowerState,
     StaleEpoch,
 )
-from hypervisors.libvirt import domainxml, errors, metadata, nodefacts, virtualization
+from hypervisors.libvirt import domainxml, errors, figures, memory, metadata, nodefacts, virtualization
 from hypervisors.libvirt.connection import Connection
-from hypervisors.libvirt.events import DomainEvents, power_state
+from hypervisors.libvirt.events import DomainEvents, power_of
 from hypervisors.libvirt.folders import GuestFolder, GuestFolders
 from hypervisors.libvirt.metadata import Marks
 from hypervisors.libvirt.timed import TimedCalls
@@ -51,6 +52,7 @@ class Seen:
     domain: Any
     marks: Marks | None
     power: PowerState
+    active: bool  # has a process; one that is SUSPENDED may have one, asleep
 
 
 class LibvirtDriver:
@@ -78,6 +80,7 @@ class LibvirtDriver:
             prepare=DomainEvents(self._node, self._announcer).subscribe,
         )
         self._files = TimedCalls(FILE_SLOTS)
+        self._memory = memory.Transfers(self._connection.call)
         self._folders = GuestFolders(options.host_dir / "guests")
         self._closed = False
 
@@ -121,19 +124,19 @@ class LibvirtDriver:
         folder, seen = self._admit(node, spec.uuid, spec.epoch)
         named = self._connection.call("choose a name", lambda connect: _named(connect, spec, seen))
         xml, digest = domainxml.build(named, self._platform, folder)
-        if seen is None or (seen.power in _OFF and (seen.marks is None or seen.marks.definition != digest)):
+        if seen is None or (not seen.active and (seen.marks is None or seen.marks.definition != digest)):
             self._connection.call("define the guest", lambda connect: connect.defineXML(xml))
         self._run(spec.uuid)
 
     def power_on(self, node: str, uuid: UUID, epoch: int) -> None:
-        """Run the guest; raises GuestNotFound."""
+        """Run the guest, on or afresh; raises GuestNotFound."""
         self._present(node, uuid, epoch)
         self._run(uuid)
 
     def request_shutdown(self, node: str, uuid: UUID, epoch: int) -> None:
         """Press the guest's power button; raises GuestNotFound."""
         seen = self._present(node, uuid, epoch)
-        if seen.power not in _OFF:
+        if seen.active:
             self._unless_off(
                 "press the power button",
                 seen,
@@ -145,11 +148,32 @@ class LibvirtDriver:
         self._switch_off(self._present(node, uuid, epoch))
 
     def reboot(self, node: str, uuid: UUID, epoch: int) -> None:
-        """Reset the guest; raises GuestNotFound."""
+        """Reset the guest; one asleep, off or kept in a file boots afresh. Raises GuestNotFound."""
         seen = self._present(node, uuid, epoch)
-        if seen.power not in _OFF:
+        if seen.active and seen.power is not PowerState.SUSPENDED:
             self._unless_off("reset the guest", seen, lambda: seen.domain.reset(0))
+        else:
+            self._switch_off(seen)
         self._run(uuid)
+
+    def pause(self, node: str, uuid: UUID, epoch: int) -> None:
+        """Stop the guest's processors; raises GuestNotFound, CallFailed where it is off."""
+        seen = self._there(node, uuid, epoch)
+        if seen.power is not PowerState.PAUSED:
+            self._connection.call("pause the guest", lambda _: seen.domain.suspend())
+
+    def suspend(self, node: str, uuid: UUID, epoch: int) -> str | None:
+        """Have libvirt save the guest's memory; raises GuestNotFound, CallFailed where the guest is off."""
+        seen = self._there(node, uuid, epoch)
+        return self._memory.save(uuid, seen.domain) if seen.active else None
+
+    def resume(self, node: str, uuid: UUID, epoch: int) -> str | None:
+        """Have libvirt run the guest on; raises GuestNotFound, CallFailed where it is off."""
+        seen = self._there(node, uuid, epoch)
+        if seen.active and not self._memory.is_moving(seen.domain):
+            self._run(uuid)
+            return None
+        return self._memory.restore(uuid, seen.domain)
 
     def destroy(self, node: str, uuid: UUID, epoch: int) -> None:
         """Switch off and undefine the guest, if it is there.
@@ -157,6 +181,7 @@ class LibvirtDriver:
         What a killed worker began may end meanwhile: a guest undefined while libvirt still starts it runs on.
         """
         _, seen = self._admit(node, uuid, epoch)
+        self._memory.forget(uuid)
         for _ in range(DESTROY_ATTEMPTS):
             if seen is None:
                 return
@@ -174,6 +199,19 @@ class LibvirtDriver:
         """Return the end of the guest's console log."""
         self._check(node)
         return self._on_files("read the console", lambda: self._folders.of(uuid).console_end(max_bytes))
+
+    def figures(self, node: str, uuid: UUID) -> GuestFigures:
+        """Return what the guest has used; raises GuestNotFound, CallFailed where it does not run."""
+        self._check(node)
+        hypervisor = "kvm" if self._platform.kvm else "qemu"
+
+        def read(connect: Any) -> GuestFigures:
+            domain = connect.lookupByUUID(uuid.bytes)
+            if not _runs(domain):
+                raise CallFailed(f"guest {uuid} does not run")
+            return figures.read(connect, domain, hypervisor=hypervisor)
+
+        return self._connection.call("read the guest's figures", read)
 
     def disk_folders(self, node: str) -> tuple[UUID, ...]:
         """Return the uuids of which there is a folder."""
@@ -226,8 +264,15 @@ class LibvirtDriver:
             raise GuestNotFound(f"node {node} has no guest {uuid}")
         return seen
 
+    def _there(self, node: str, uuid: UUID, epoch: int) -> Seen:
+        """Look at a guest that has a process or memory that is kept; raises CallFailed where it is off."""
+        seen = self._present(node, uuid, epoch)
+        if seen.power in _OFF:
+            raise CallFailed(f"guest {uuid} is off")
+        return seen
+
     def _run(self, uuid: UUID) -> None:
-        """Run a defined guest: create it where it is off, resume it where it is paused.
+        """Run a defined guest: create it where it is off, wake it where it sleeps, resume it where it is paused.
 
         That it runs already, since what a killed worker began has ended meanwhile, is no error.
         """
@@ -238,8 +283,10 @@ class LibvirtDriver:
             try:
                 if power is PowerState.PAUSED:
                     domain.resume()
-                elif power in _OFF:
+                elif not domain.isActive():
                     domain.create()
+                elif power is PowerState.SUSPENDED:
+                    domain.pMWakeup(0)
             except libvirt.libvirtError as error:
                 if error.get_error_code() != libvirt.VIR_ERR_OPERATION_INVALID or not _runs(domain):
                     raise
@@ -247,8 +294,9 @@ class LibvirtDriver:
         self._connection.call("run the guest", run)
 
     def _switch_off(self, seen: Seen) -> None:
-        if seen.power not in _OFF:
+        if seen.active:
             self._unless_off("switch the guest off", seen, seen.domain.destroy)
+        self._connection.call("forget the guest's memory", lambda _: _if_there(partial(_forget, seen.domain)))
 
     def _unless_off(self, what: str, seen: Seen, act: Callable[[], object]) -> None:
         """Act on a guest that ran a moment ago; that it went off by itself is no error."""
@@ -257,7 +305,7 @@ class LibvirtDriver:
             try:
                 act()
             except libvirt.libvirtError:
-                if _if_there(lambda: _power(seen.domain)) not in (None, *_OFF):
+                if _if_there(seen.domain.isActive):
                     raise
 
         self._connection.call(what, guarded)
@@ -274,7 +322,7 @@ def _look(connect: Any, uuid: UUID) -> Seen | None:
     """Return the domain with its marks and state, or None where there is none."""
     try:
         domain = connect.lookupByUUID(uuid.bytes)
-        return Seen(domain, metadata.read(domain), _power(domain))
+        return Seen(domain, metadata.read(domain), _power(domain), bool(domain.isActive()))
     except libvirt.libvirtError as error:
         if errors.is_missing(error):
             return None
@@ -303,13 +351,19 @@ def _list_guests(connect: Any, folders: str) -> tuple[GuestFacts, ...]:
     for domain, stats in connect.getAllDomainStats(libvirt.VIR_DOMAIN_STATS_STATE):
         marks = _if_there(partial(metadata.read, domain))
         if marks is not None and marks.folders == folders:
-            state = power_state(stats["state.state"])
-            guests.append(GuestFacts(UUID(bytes=domain.UUID()), domain.name(), state, marks.epoch))
+            state = _if_there(partial(power_of, domain, stats["state.state"]))
+            if state is not None:
+                guests.append(GuestFacts(UUID(bytes=domain.UUID()), domain.name(), state, marks.epoch))
     return tuple(guests)
 
 
 def _power(domain: Any) -> PowerState:
-    return power_state(domain.state()[0])
+    return power_of(domain, domain.state()[0])
+
+
+def _forget(domain: Any) -> None:
+    if domain.hasManagedSaveImage(0):
+        domain.managedSaveRemove(0)
 
 
 def _undefine(seen: Seen, _: Any) -> None:

@@ -34,6 +34,13 @@ def power_state(state: int) -> PowerState:
     return _STATES.get(state, PowerState.NOSTATE)
 
 
+def power_of(domain: Any, state: int) -> PowerState:
+    """Return what a domain in a virDomainState does; one that is off and whose memory is kept is SUSPENDED."""
+    power = power_state(state)
+    kept = power is PowerState.SHUTDOWN and domain.hasManagedSaveImage(0)
+    return PowerState.SUSPENDED if kept else power
+
+
 class DomainEvents:
     """Announces the power changes of one node, whichever connection is the newest."""
 
@@ -53,12 +60,16 @@ class DomainEvents:
         )
         if self._announcer.heard:
             for domain, stats in connect.getAllDomainStats(libvirt.VIR_DOMAIN_STATS_STATE):
-                self._announce(domain, power_state(stats["state.state"]))
+                self._announce(domain, power_of(domain, stats["state.state"]))
         return lambda: connect.domainEventDeregisterAny(registered)
 
-    def _on_lifecycle(self, _connect: Any, domain: Any, event: int, _detail: int, generation: int) -> None:
+    def _on_lifecycle(self, _connect: Any, domain: Any, event: int, detail: int, generation: int) -> None:
         if generation == self._generation and event in _EVENTS:
-            self._announce(domain, _EVENTS[event])
+            saved = (event, detail) == (
+                libvirt.VIR_DOMAIN_EVENT_STOPPED,
+                libvirt.VIR_DOMAIN_EVENT_STOPPED_SAVED,
+            )
+            self._announce(domain, PowerState.SUSPENDED if saved else _EVENTS[event])
 
     def _announce(self, domain: Any, state: PowerState) -> None:
         self._announcer.announce(GuestEvent(self._node, UUID(bytes=domain.UUID()), state))

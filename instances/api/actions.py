@@ -7,31 +7,46 @@ from django.http import HttpResponseBase
 from rest_framework.request import Request
 
 from computecloud.wire.errors import InvalidInput
+from identity.caller import Caller
 from instances import selectors
 from instances.api.base import ComputeView
-from instances.api.server_bodies import ConsoleOutput, Reboot
+from instances.api.server_bodies import ConsoleOutput, Lock, Reboot, ResetState
 from instances.models import Instance
-from instances.services import console, servers
+from instances.services import console, locking, servers
+from instances.states import VmState
 
 Handler = Callable[["ActionView", Instance, Any], HttpResponseBase]
-
-
-def _start(view: "ActionView", instance: Instance, _body: Any) -> HttpResponseBase:
-    view.enforce("os_compute_api:servers:start")
-    servers.start(view.caller, instance)
-    return view.answer(status=202)
-
-
-def _stop(view: "ActionView", instance: Instance, _body: Any) -> HttpResponseBase:
-    view.enforce("os_compute_api:servers:stop")
-    servers.stop(view.caller, instance)
-    return view.answer(status=202)
 
 
 def _reboot(view: "ActionView", instance: Instance, body: Any) -> HttpResponseBase:
     view.enforce("os_compute_api:servers:reboot")
     wanted = view.check(Reboot, body, "reboot")
     servers.reboot(view.caller, instance, hard=wanted["type"].upper() == "HARD")
+    return view.answer(status=202)
+
+
+def _simple(rule: str, begin: Callable[[Caller, Instance], None]) -> Handler:
+    """Return what answers an action that takes nothing: the rule it needs, and the service that begins it."""
+
+    def handler(view: "ActionView", instance: Instance, _body: Any) -> HttpResponseBase:
+        view.enforce(rule)
+        begin(view.caller, instance)
+        return view.answer(status=202)
+
+    return handler
+
+
+def _lock(view: "ActionView", instance: Instance, body: Any) -> HttpResponseBase:
+    view.enforce("os_compute_api:os-lock-server:lock")
+    given = body if view.behaves("servers_know_their_lock_reason") and body is not None else {}
+    locking.lock(view.caller, instance, reason=view.check(Lock, given, "lock").get("locked_reason"))
+    return view.answer(status=202)
+
+
+def _reset_state(view: "ActionView", instance: Instance, body: Any) -> HttpResponseBase:
+    view.enforce("os_compute_api:os-admin-actions:reset_state")
+    state = view.check(ResetState, body, "os-resetState")["state"]
+    servers.reset_state(view.caller, instance, VmState(state))
     return view.answer(status=202)
 
 
@@ -43,9 +58,16 @@ def _console_output(view: "ActionView", instance: Instance, body: Any) -> HttpRe
 
 
 ACTIONS: Mapping[str, Handler] = {
-    "os-start": _start,
-    "os-stop": _stop,
+    "os-start": _simple("os_compute_api:servers:start", servers.start),
+    "os-stop": _simple("os_compute_api:servers:stop", servers.stop),
     "reboot": _reboot,
+    "pause": _simple("os_compute_api:os-pause-server:pause", servers.pause),
+    "unpause": _simple("os_compute_api:os-pause-server:unpause", servers.unpause),
+    "suspend": _simple("os_compute_api:os-suspend-server:suspend", servers.suspend),
+    "resume": _simple("os_compute_api:os-suspend-server:resume", servers.resume),
+    "lock": _lock,
+    "unlock": _simple("os_compute_api:os-lock-server:unlock", locking.unlock),
+    "os-resetState": _reset_state,
     "os-getConsoleOutput": _console_output,
 }
 

@@ -5,7 +5,7 @@ from typing import Any
 
 from computecloud.wire.changes import Answer, Behaviour, Changes, Field, Request, Route, fields
 from computecloud.wire.services import COMPUTE
-from instances.api import bodies, queries, server_bodies
+from instances.api import bodies, queries, server_bodies, server_group_bodies
 
 EXTENDED = "extended_attributes"  # flag: the caller may see where and how a server runs
 HOST_STATUS = "host_status"  # flag: the caller may see how its host fares
@@ -120,6 +120,13 @@ SERVICE = (
     Field("service", "forced_down", since="2.11"),
 )
 
+SERVER_GROUP = (
+    *fields("server_group", "id name members"),
+    *fields("server_group", "metadata policies", until="2.63"),
+    *fields("server_group", "project_id user_id", since="2.13"),
+    *fields("server_group", "policy rules", since="2.64"),
+)
+
 _SHARED_LIMITS = (
     "maxServerMeta maxServerGroups maxServerGroupMembers maxTotalCores maxTotalInstances maxTotalKeypairs "
     "maxTotalRAMSize totalCoresUsed totalInstancesUsed totalRAMUsed totalServerGroupsUsed"
@@ -150,6 +157,7 @@ SERVER_REQUESTS = (
     Request(server_bodies.BlockDevice, "volume_type", since="2.67"),
     Request(_Update, "description", since="2.19"),
     Request(_Update, "hostname", since="2.90"),
+    Request(_Update, "pinned_availability_zone", since="2.104"),
 )
 SERVER_QUERIES = (
     Request(_Servers, "*", until="2.74"),
@@ -159,6 +167,10 @@ SERVER_QUERIES = (
     Request(_Servers, "locked", since="2.73"),
 )
 OTHER_REQUESTS = (
+    Request(server_group_bodies.CreateServerGroup, "policies", until="2.63", required_since="2.1"),
+    Request(server_group_bodies.CreateServerGroup, "policy", since="2.64", required_since="2.64"),
+    Request(server_group_bodies.CreateServerGroup, "rules", since="2.64"),
+    Request(server_group_bodies.ServerGroupsQuery, "*", until="2.74"),
     Request(bodies.CreateFlavor, "description", since="2.55"),
     Request(bodies.CreateFlavor, "rxtx_factor", until="2.101"),
     Request(bodies.CreateKeypair, "type", since="2.2"),
@@ -188,11 +200,16 @@ OTHER_REQUESTS = (
 
 ROUTES_AND_ANSWERS = (
     Route("FlavorView", "PUT", since="2.55"),
+    Route("TopologyView", since="2.78"),
+    Route("TagsView", since="2.26"),
+    Route("TagView", since="2.26"),
     Answer("KeypairsView", "POST", status=200, until="2.1"),
     Answer("KeypairView", "DELETE", status=202, until="2.1"),
 )
 
 BEHAVIOURS = (
+    Behaviour("soft_policies", since="2.15"),
+    Behaviour("diagnostics_are_standard", since="2.48"),
     Behaviour("networks_by_word", since="2.37"),
     Behaviour("unknown_status_is_refused", since="2.38"),
     Behaviour("hostname_may_have_domain", since="2.94"),
@@ -217,6 +234,7 @@ CHANGES = Changes(
     ACTION,
     HYPERVISOR,
     SERVICE,
+    SERVER_GROUP,
     LIMITS,
     SERVER_REQUESTS,
     SERVER_QUERIES,

@@ -7,6 +7,7 @@ from django.http import HttpResponseBase
 from rest_framework.request import Request
 
 import quotas.services
+import scheduling.selectors
 from computecloud.config import CONFIG
 from computecloud.wire.errors import NotFound
 from instances import selectors
@@ -14,6 +15,7 @@ from instances.api.base import ComputeView
 from instances.api.queries import LimitsQuery, ServicesQuery
 from instances.services.keypairs import MAX_PER_USER
 from instances.services.metadata import MAX_ITEMS
+from scheduling import groups
 from scheduling.models import Node
 from workers.models import Host
 
@@ -133,9 +135,9 @@ class LimitsView(ComputeView):
             "maxServerMeta": MAX_ITEMS,
             "maxImageMeta": MAX_ITEMS,
             "maxTotalKeypairs": MAX_PER_USER,
-            "maxServerGroups": 10,
-            "maxServerGroupMembers": 10,
-            "totalServerGroupsUsed": 0,
+            "maxServerGroups": groups.MAX_GROUPS,
+            "maxServerGroupMembers": groups.MAX_MEMBERS,
+            "totalServerGroupsUsed": scheduling.selectors.groups(project_id).count(),
             "maxPersonality": 0,
             "maxPersonalitySize": 0,
             "maxSecurityGroups": _NO_LIMIT,

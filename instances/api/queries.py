@@ -9,6 +9,7 @@ from computecloud.wire.errors import InvalidInput
 from computecloud.wire.paging import PageQuery
 from computecloud.wire.serializers import StrictSerializer
 from instances.listing import SORT_KEYS
+from instances.services import tags
 
 
 class _Switch(fields.StrictField):
@@ -29,6 +30,11 @@ class _PowerState(fields.StrictField):
 
 def _text(**common: Any) -> fields.Text:
     return fields.Text(max_length=255, required=False, **common)
+
+
+def _tags() -> fields.Text:
+    """Return a field of as many tags as a server may have, with commas between them."""
+    return fields.Text(max_length=tags.MOST * (tags.MAX_CHARS + 1), required=False)
 
 
 class ServersQuery(PageQuery):
@@ -76,10 +82,10 @@ class ServersQuery(PageQuery):
     task_state = _text()
     vm_state = _text()
     progress = fields.Integer(min_value=0, max_value=100, required=False)
-    tags = _text()
-    tags_any = _text()
-    not_tags = _text()
-    not_tags_any = _text()
+    tags = _tags()
+    tags_any = _tags()
+    not_tags = _tags()
+    not_tags_any = _tags()
     locked = _Switch(required=False)
     locked_by = _text()
     deleted = _Switch(required=False)

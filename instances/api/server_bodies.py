@@ -183,12 +183,31 @@ class UpdateServer(StrictSerializer):
     accessIPv6 = AccessAddress(6, required=False)
     description = fields.Text(multiline=True, required=False, allow_null=True)
     hostname = fields.Text(min_length=1, pattern=FQDN, required=False)
+    pinned_availability_zone = fields.Name(required=False, allow_null=True)
 
 
 class Reboot(StrictSerializer):
     """What stands under `reboot`."""
 
     type = fields.Choice(["SOFT", "HARD", "soft", "hard", "Soft", "Hard"])
+
+
+class Lock(StrictSerializer):
+    """What stands under `lock`, since 2.73; before, nothing that is there is looked at."""
+
+    locked_reason = fields.Text(min_length=1, required=False)
+
+
+class ResetState(StrictSerializer):
+    """What stands under `os-resetState`."""
+
+    state = fields.Choice(["active", "error"])
+
+
+class TagsBody(StrictSerializer):
+    """The body of PUT /servers/{id}/tags."""
+
+    tags = serializers.ListField(child=fields.Text(pattern=TAG), max_length=50)
 
 
 class ConsoleOutput(StrictSerializer):

@@ -13,6 +13,7 @@ from django.utils.dateparse import parse_datetime
 from computecloud.wire.errors import InvalidInput
 from instances import patterns
 from instances.selectors import as_uuid
+from instances.services import tags
 from instances.states import VmState, states_of
 
 NOTHING = Q(pk__in=[])
@@ -111,12 +112,19 @@ def _address(version: int) -> Callable[[str], Q]:
 def _tags(*, every: bool, wanted: bool) -> Callable[[str], Q]:
     def condition(text: str) -> Q:
         found = Q()
-        for tag in filter(None, text.split(",")):
+        for tag in _few(text):
             one = _in_json("tags", re.escape(json.dumps(tag, ensure_ascii=False)))
             found = (found & one) if every else (found | one)
         return found if wanted or not found else ~found
 
     return condition
+
+
+def _few(text: str) -> list[str]:
+    named = list(dict.fromkeys(filter(None, text.split(","))))
+    if len(named) > tags.MOST:
+        raise InvalidInput(f"Invalid input for query parameters: at most {tags.MOST} tags may be named.")
+    return named
 
 
 def _in_json(column: str, pattern: str) -> Q:

@@ -1,4 +1,4 @@
-"""Parts of a server with addresses of their own: its IP addresses and its metadata."""
+"""Parts of a server with addresses of their own: its IP addresses, its metadata, what it uses and where it lies."""
 
 from typing import Any
 
@@ -9,7 +9,7 @@ from computecloud.wire.errors import InvalidInput, NotFound
 from instances import selectors
 from instances.api.base import ComputeView
 from instances.api.server_bodies import MetaBody, MetadataBody
-from instances.services import metadata
+from instances.services import diagnostics, metadata
 
 _IPS = "os_compute_api:ips:"
 _METADATA = "os_compute_api:server-metadata:"
@@ -94,3 +94,28 @@ class MetaView(ComputeView):
         self.enforce(_METADATA + "delete")
         metadata.remove(self.caller, selectors.instance(server_id, self.caller), key)
         return self.answer(status=204)
+
+
+class DiagnosticsView(ComputeView):
+    """GET /servers/{id}/diagnostics."""
+
+    def get(self, _request: Request, server_id: str) -> HttpResponseBase:
+        """Show what a running guest has used; its host is asked."""
+        self.no_query()
+        self.enforce("os_compute_api:os-server-diagnostics")
+        instance = selectors.instance(server_id, self.caller)
+        found = diagnostics.figures(instance)
+        if self.behaves("diagnostics_are_standard"):
+            return self.answer(diagnostics.standard(instance, found))
+        return self.answer(diagnostics.by_device(found))
+
+
+class TopologyView(ComputeView):
+    """GET /servers/{id}/topology."""
+
+    def get(self, _request: Request, server_id: str) -> HttpResponseBase:
+        """Show on which of its host's NUMA nodes a server lies: on none in particular, none is asked for yet."""
+        self.no_query()
+        self.enforce("compute:server:topology:index")
+        selectors.instance(server_id, self.caller)
+        return self.answer({"nodes": [], "pagesize_kb": None})

@@ -1,6 +1,6 @@
 """From the query of a list of servers to what is wanted of the database: which servers, in what order, for whom."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from computecloud.wire.errors import Forbidden, InvalidInput
@@ -20,7 +20,18 @@ _LATER = (
     "progress user_id"
 )
 EVERYBODYS, EVERYBODYS_LATER = frozenset(_EVERYBODYS.split()), frozenset(_LATER.split())
+_INNER = "block_device_mapping extra info_cache metadata pci_devices security_groups services system_metadata"
+_TABLES = frozenset(_INNER.split())
 _ADMINS_SORT_KEYS = frozenset({"host", "node"})
+
+
+def refuse_inner_names(keys: Iterable[str]) -> None:
+    """Raise InvalidInput for names of Nova's own tables and columns, which no version ignores."""
+    for key in keys:
+        if key.startswith("_") or key in _TABLES:
+            raise InvalidInput(
+                f"Invalid input for query parameters {key[:64]!r}. It is no filter of servers."
+            )
 
 
 def wanted(

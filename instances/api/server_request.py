@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from computecloud.wire.errors import InvalidInput
+from instances import hints
 from instances.api.base import ComputeView
 from instances.services.requests import Destination, ServerRequest
 
@@ -56,11 +57,7 @@ def _refuse_injected_files(server: Mapping[str, Any]) -> None:
 
 
 def _hints(body: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Return the hints, which are kept and shown; there are no server groups to be in yet."""
-    hints: Mapping[str, Any] = body.get("hints") or body.get("old_hints") or {}
-    if "group" in hints:
-        raise InvalidInput(f"Instance group {str(hints['group'])[:64]} could not be found.")
-    return hints
+    return hints.checked(body.get("hints") or body.get("old_hints") or {})
 
 
 def _hostname(server: Mapping[str, Any], count: int) -> str | None:

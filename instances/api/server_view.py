@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
+from uuid import UUID
 
 import orjson
 from django.db.models import QuerySet
@@ -135,8 +136,9 @@ def _locked(at: Mapping[str, int], _setting: Setting) -> Maker:
     return lambda row: row[number] != ""
 
 
-def _no_groups(_at: Mapping[str, int], _setting: Setting) -> Maker:
-    return lambda _row: []
+def _groups(at: Mapping[str, int], _setting: Setting) -> Maker:
+    number = at["group"]
+    return lambda row: [str(UUID(str(row[number])))] if row[number] else []
 
 
 def _made(make: Callable[[Mapping[str, int], Setting], Maker], *needs: str) -> _Source:
@@ -192,7 +194,7 @@ SOURCES: Mapping[str, _Source] = {
     "description": _Source("description"),
     "tags": _Source(document="tags"),
     "trusted_image_certificates": _Source(document="trusted_certs"),
-    "server_groups": _made(_no_groups),
+    "server_groups": _made(_groups, "group"),
     "locked_reason": _Source("locked_reason"),
     "pinned_availability_zone": _Source("pinned_zone"),
     "scheduler_hints": _Source(document="scheduler_hints"),

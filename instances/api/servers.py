@@ -7,7 +7,7 @@ from django.db.models import QuerySet
 from django.http import HttpResponseBase
 from rest_framework.request import Request
 
-from computecloud.wire.errors import InvalidInput
+from computecloud.wire.errors import Conflict, InvalidInput
 from instances import listing, selectors
 from instances.api import server_query
 from instances.api.base import ComputeView
@@ -53,6 +53,7 @@ class ServerViews(ComputeView):
     def listed(self, view: str, rule: str) -> HttpResponseBase:
         """Answer a list of servers."""
         self.enforce(f"os_compute_api:servers:{rule}")
+        server_query.refuse_inner_names(self.request._request.GET)
         query = self.query(ServersQuery)
         page = self.page(query)
         behaves = {name: self.behaves(name) for name in _QUERY_BEHAVIOURS}
@@ -122,7 +123,9 @@ class ServerView(ServerViews):
         columns = {_COLUMNS[key]: value for key, value in wanted.items() if key in _COLUMNS}
         if "disk_config" in wanted:
             columns["auto_disk_config"] = wanted["disk_config"] == "AUTO"
-        servers.update(self.caller, instance, **columns)
+        if "pinned_availability_zone" in wanted:
+            columns["pinned_zone"] = _pin(instance, wanted["pinned_availability_zone"])
+        servers.update(instance, **columns)
         return self.answer({"server": self.shown_one(server_id, "update")})
 
     def delete(self, _request: Request, server_id: str) -> HttpResponseBase:
@@ -130,6 +133,16 @@ class ServerView(ServerViews):
         self.enforce("os_compute_api:servers:delete")
         servers.delete(self.caller, selectors.instance(server_id, self.caller))
         return self.answer(status=204)
+
+
+def _pin(instance: Instance, zone: str | None) -> str | None:
+    """Return the zone that a server is to stay in from now on: the one it is in, or none."""
+    if zone is not None and zone != instance.availability_zone:
+        raise Conflict(
+            f"Instance {instance.id} is in availability zone {instance.availability_zone}: "
+            f"it cannot be pinned to {zone}."
+        )
+    return zone
 
 
 _COLUMNS = {

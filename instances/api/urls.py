@@ -9,7 +9,9 @@ from instances.api import (
     instance_actions,
     keypairs,
     operators,
+    server_groups,
     server_parts,
+    server_tags,
     servers,
 )
 
@@ -22,6 +24,10 @@ urlpatterns: list[URLPattern] = [
     path("servers/<str:server_id>/ips/<str:network>", server_parts.IpsOfNetworkView.as_view()),
     path("servers/<str:server_id>/metadata", server_parts.MetadataView.as_view()),
     path("servers/<str:server_id>/metadata/<str:key>", server_parts.MetaView.as_view()),
+    path("servers/<str:server_id>/diagnostics", server_parts.DiagnosticsView.as_view()),
+    path("servers/<str:server_id>/topology", server_parts.TopologyView.as_view()),
+    path("servers/<str:server_id>/tags", server_tags.TagsView.as_view()),
+    path("servers/<str:server_id>/tags/<str:tag>", server_tags.TagView.as_view()),
     path("servers/<str:server_id>/os-instance-actions", instance_actions.InstanceActionsView.as_view()),
     path(
         "servers/<str:server_id>/os-instance-actions/<str:request_id>",
@@ -43,6 +49,8 @@ urlpatterns: list[URLPattern] = [
     path("os-availability-zone", operators.ZonesView.as_view()),
     path("os-availability-zone/detail", operators.ZonesDetailView.as_view()),
     path("os-aggregates", operators.AggregatesView.as_view()),
+    path("os-server-groups", server_groups.ServerGroupsView.as_view()),
+    path("os-server-groups/<str:group_id>", server_groups.ServerGroupView.as_view()),
     path("limits", operators.LimitsView.as_view()),
     path("extensions", operators.ExtensionsView.as_view()),
     path("extensions/<str:alias>", operators.ExtensionView.as_view()),

@@ -21,6 +21,7 @@ from instances.services import fitting, metadata
 from instances.services.requests import ServerRequest
 from quotas.models import UNLIMITED, ProjectUsage
 from quotas.services import Demand
+from scheduling import groups
 from workers import secrets, sql
 from workers.acceptance import accept
 
@@ -46,6 +47,7 @@ class _Found:
     image: ImageFacts
     key: KeyPair | None
     nics: list[dict[str, Any]]
+    group_id: UUID | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +77,8 @@ def create(caller: Caller, request: ServerRequest) -> Created:
             for index, (instance_id, number) in enumerate(zip(ids, numbers, strict=True))
         ]
         sql.insert(rows)
+        if found.group_id is not None:
+            groups.join(found.group_id, ids, user_id=caller.user_id)
         for row in rows:
             operation = accept(
                 kind="create",
@@ -112,8 +116,9 @@ def _look_up(caller: Caller, request: ServerRequest) -> _Found:
     fitting.check_security_groups(caller, request.security_groups)
     fitting.check_user_data(request.user_data)
     fitting.check_destination(request.destination)
+    group_id = fitting.check_group(caller, request.hints)
     nics = [asdict(nic) for nic in networking.services.plan(request.networks, caller)]
-    return _Found(flavor, image, key, nics)
+    return _Found(flavor, image, key, nics, group_id)
 
 
 def _charged(caller: Caller, request: ServerRequest, flavor: Flavor) -> list[UUID]:

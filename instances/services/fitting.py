@@ -2,14 +2,18 @@
 
 import base64
 import binascii
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from typing import Any
+from uuid import UUID
 
+import scheduling.selectors
 from computecloud.wire.errors import Forbidden, InvalidInput
 from identity.caller import Caller
 from images.services import ImageFacts
-from instances import policies, selectors
+from instances import hints, policies, selectors
 from instances.models import Flavor
 from instances.services.requests import Destination
+from scheduling.models import Node
 from workers.models import Host
 
 USER_DATA_MAX_CHARS = 65_535
@@ -38,11 +42,23 @@ def check_size(caller: Caller, flavor: Flavor, image: ImageFacts) -> None:
 
 
 def check_destination(wanted: Destination) -> None:
-    """Raise InvalidInput where there is no such zone or host."""
+    """Raise InvalidInput where there is no such zone, host or node."""
     if wanted.zone is not None and wanted.zone not in selectors.zones():
         raise InvalidInput("The requested availability zone is not available")
     if wanted.host is not None and not Host.objects.filter(name=wanted.host).exists():
         raise InvalidInput(f"Compute host {wanted.host} could not be found.")
+    if wanted.node is not None and not Node.objects.filter(name=wanted.node, present=True).exists():
+        raise InvalidInput(f"Compute host {wanted.node} could not be found.")
+
+
+def check_group(caller: Caller, wanted: Mapping[str, Any]) -> UUID | None:
+    """Return the server group that the hints name; raises InvalidInput where it is none of the project's."""
+    group_id = hints.group_id(wanted)
+    if group_id is None:
+        return None
+    if not scheduling.selectors.groups(caller.project_id).filter(id=group_id).exists():
+        raise InvalidInput(f"Instance group {group_id} could not be found.")
+    return group_id
 
 
 def check_security_groups(caller: Caller, wanted: Iterable[str]) -> None:

@@ -11,7 +11,7 @@ from identity.caller import Caller
 from instances import transitions
 from instances.models import Instance
 from instances.states import TaskState, VmState
-from workers import secrets
+from workers import instant, secrets
 from workers.acceptance import accept
 from workers.liveness import is_up
 from workers.overtaking import accept_overtaking
@@ -48,10 +48,31 @@ def reboot(caller: Caller, instance: Instance, *, hard: bool) -> None:
     _begin(caller, instance, action="reboot_hard" if hard else "reboot", kind="reboot", params={"hard": hard})
 
 
-def start_again(instance: Instance) -> None:
-    """Begin to power on, by no user's wish, a server whose guest went down with its machine; raises WrongState."""
+def pause(caller: Caller, instance: Instance) -> None:
+    """Begin to stop the guest's processors; raises WrongState, Locked."""
+    _begin(caller, instance, action="pause", kind="pause", params={})
+
+
+def unpause(caller: Caller, instance: Instance) -> None:
+    """Begin to let a paused guest run on; raises WrongState, Locked."""
+    _begin(caller, instance, action="unpause", kind="unpause", params={})
+
+
+def suspend(caller: Caller, instance: Instance) -> None:
+    """Begin to keep the guest's memory in a file and switch it off; raises WrongState, Locked."""
+    _begin(caller, instance, action="suspend", kind="suspend", params=_memory(instance))
+
+
+def resume(caller: Caller, instance: Instance) -> None:
+    """Begin to run a suspended guest on; raises WrongState, Locked."""
+    _begin(caller, instance, action="resume", kind="resume", params=_memory(instance))
+
+
+def run_again(instance: Instance, *, suspended: bool) -> None:
+    """Begin to run, by no user's wish, a server whose guest went down with its machine; raises WrongState."""
+    kind, params = ("resume", _memory(instance)) if suspended else ("start", {})
     with transaction.atomic():
-        _accept(instance, action="start", kind="start", user_id="", params={})
+        _accept(instance, action=kind, kind=kind, user_id="", params=params)
 
 
 def delete(caller: Caller, instance: Instance) -> None:
@@ -65,6 +86,7 @@ def delete(caller: Caller, instance: Instance) -> None:
                 return
             raise
         host, node = _place(instance)
+        refuse_locked(caller, instance)
         accept_overtaking(
             kind="delete",
             subject=("instance", instance.id),
@@ -77,9 +99,28 @@ def delete(caller: Caller, instance: Instance) -> None:
     log.info("instance.delete_accepted", instance_id=str(instance.id))
 
 
-def update(caller: Caller, instance: Instance, **columns: Any) -> Instance:
-    """Change the name, description, host name, access addresses or disk configuration; raises Locked."""
-    refuse_locked(caller, instance)
+def reset_state(caller: Caller, instance: Instance, vm_state: VmState) -> None:
+    """Set the state by an operator's word, noted in the history; what the guest does is seen soon after.
+
+    Raises WrongState while an operation works on the server: that ends by itself, or is cancelled. NotReady where
+    one without a host is to be ACTIVE.
+    """
+    with transaction.atomic():
+        transitions.reset(instance.id, vm_state)
+        if vm_state is VmState.ACTIVE and _place(instance)[0] is None:
+            raise NotReady(instance)
+        instant.note(
+            kind="resetState",
+            subject=("instance", instance.id),
+            project_id=instance.project_id,
+            user_id=caller.user_id,
+            params={"state": vm_state.value},
+        )
+    log.warning("instance.state_reset", instance_id=str(instance.id), vm_state=vm_state.value)
+
+
+def update(instance: Instance, **columns: Any) -> Instance:
+    """Change the name, description, host name, access addresses or disk configuration; a lock does not keep them."""
     for column, value in columns.items():
         setattr(instance, column, value)
     instance.updated_at = timezone.now()
@@ -87,10 +128,15 @@ def update(caller: Caller, instance: Instance, **columns: Any) -> Instance:
     return instance
 
 
+def _memory(instance: Instance) -> dict[str, Any]:
+    return {"ram_mib": instance.flavor["ram"]}
+
+
 def _begin(caller: Caller, instance: Instance, *, action: str, kind: str, params: dict[str, Any]) -> None:
     refuse_locked(caller, instance)
     with transaction.atomic():
         _accept(instance, action=action, kind=kind, user_id=caller.user_id, params=params)
+        refuse_locked(caller, instance)
     log.info("instance.action_accepted", instance_id=str(instance.id), action=action)
 
 
@@ -115,8 +161,14 @@ def _params(instance: Instance, node: str | None, **others: Any) -> dict[str, An
 
 
 def _place(instance: Instance) -> tuple[str | None, str | None]:
-    """Return host and node as they are now that the state is set and nobody else may change them."""
-    return Instance.objects.values_list("host", "node").get(id=instance.id)
+    """Return host and node as they are now that the state is set and nobody else may change them.
+
+    The instance knows now by whom it is locked, which may be somebody who came in between.
+    """
+    host, node, instance.locked_by = Instance.objects.values_list("host", "node", "locked_by").get(
+        id=instance.id
+    )
+    return host, node
 
 
 def refuse_locked(caller: Caller, instance: Instance) -> None:

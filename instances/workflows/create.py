@@ -10,7 +10,7 @@ import networking.services
 from computecloud.config import CONFIG
 from hypervisors.driver import Capability, PowerState
 from images import transfers
-from instances import addresses, guests, transitions
+from instances import addresses, guests, hints, transitions
 from instances.states import TaskState
 from instances.workflows import deadlines
 from networking import wiring
@@ -177,6 +177,8 @@ def place_request(ctx: Context) -> PlaceRequest:
         node=params.get("forced_node") or "",
         image_properties=params["image"]["properties"],
         excluded_nodes=frozenset(ctx.results.get("excluded", [])),
+        forced=_is_forced(params) and not params.get("filters_apply", True),
+        **hints.wishes(params.get("hints") or {}),
     )
 
 

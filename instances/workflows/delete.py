@@ -7,7 +7,7 @@ import quotas.services
 from instances import transitions
 from instances.workflows import deadlines
 from networking import wiring
-from scheduling import claims
+from scheduling import claims, groups
 from workers import footprints
 from workers.driver import driver
 from workers.workflow import CONTROL, Context, HostDies, Step, Workflow, register
@@ -31,6 +31,7 @@ def give_back(ctx: Context, _: dict[str, Any]) -> None:
     """Delete the server's own ports, and release its claim and its charge."""
     networking.services.unbind(ctx.subject_id)
     claims.release(ctx.subject_id)
+    groups.leave(ctx.subject_id)
     quotas.services.release(ctx.subject_id)
 
 

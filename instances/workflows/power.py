@@ -16,7 +16,8 @@ PRESS_AGAIN_S = 10.0  # a guest that was still booting has not heard the first p
 OFF = (PowerState.SHUTDOWN, PowerState.CRASHED)
 
 
-def _state(ctx: Context) -> PowerState:
+def state(ctx: Context) -> PowerState:
+    """Return what the guest does; raises GuestNotFound."""
     facts = driver().guest(ctx.params["node"], ctx.subject_id)
     if facts is None:
         raise GuestNotFound(
@@ -25,13 +26,14 @@ def _state(ctx: Context) -> PowerState:
     return facts.power_state
 
 
-def _wire(ctx: Context) -> None:
+def wire(ctx: Context) -> None:
+    """Connect the guest's ports where the host has lost their wiring."""
     wiring.connect(networking.services.facts_of(ctx.subject_id))
 
 
 def switch_on(ctx: Context) -> None:
     """Run the guest; what it had of wiring is made again where the host has lost it."""
-    _wire(ctx)
+    wire(ctx)
     driver().power_on(ctx.params["node"], ctx.subject_id, ctx.epoch)
 
 
@@ -47,18 +49,23 @@ def _left_s(ctx: Context) -> float:
 
 def ask_to_shut_down(ctx: Context) -> dict[str, Any]:
     """Press the guest's power button."""
-    if _state(ctx) not in OFF:
+    if state(ctx) is PowerState.RUNNING:
         driver().request_shutdown(ctx.params["node"], ctx.subject_id, ctx.epoch)
     return {"left_s": _left_s(ctx)}
 
 
 def await_off(ctx: Context) -> dict[str, Any] | Wait:
-    """Look until the guest is off, and press its button now and then; switch it off when its time is up."""
-    if _state(ctx) in OFF:
+    """Look until the guest is off, and press its button now and then; switch it off when its time is up.
+
+    One that is paused or asleep hears no button, and is switched off at once.
+    """
+    seen = state(ctx)
+    if seen in OFF:
         return {"by_itself": True}
     left_s = _left_s(ctx)
     waited_s = ctx.results["ask"].get("left_s", left_s) - left_s
-    if waited_s < deadlines.PATIENCE_S and left_s > deadlines.MARGIN_S / 2:
+    hears = seen is PowerState.RUNNING
+    if hears and waited_s < deadlines.PATIENCE_S and left_s > deadlines.MARGIN_S / 2:
         if waited_s >= PRESS_AGAIN_S and waited_s % PRESS_AGAIN_S < 2 * LOOK_AGAIN_S:
             driver().request_shutdown(ctx.params["node"], ctx.subject_id, ctx.epoch)
         return Wait(LOOK_AGAIN_S, "the guest is shutting down")
@@ -68,7 +75,7 @@ def await_off(ctx: Context) -> dict[str, Any] | Wait:
 
 def reset(ctx: Context) -> None:
     """Reset the guest at once, or run it where it is off."""
-    _wire(ctx)
+    wire(ctx)
     driver().reboot(ctx.params["node"], ctx.subject_id, ctx.epoch)
 
 
@@ -97,20 +104,21 @@ def write_rebooted(ctx: Context) -> None:
 
 def start_failed(ctx: Context) -> None:
     """The server is as it was."""
-    _write_failed(ctx, "start")
+    write_failed(ctx, "start")
 
 
 def stop_failed(ctx: Context) -> None:
     """The server is as it was."""
-    _write_failed(ctx, "stop")
+    write_failed(ctx, "stop")
 
 
 def reboot_failed(ctx: Context) -> None:
     """The server is as it was, or in ERROR where a hard reboot failed."""
-    _write_failed(ctx, _reboot_action(ctx))
+    write_failed(ctx, _reboot_action(ctx))
 
 
-def _write_failed(ctx: Context, action: str) -> None:
+def write_failed(ctx: Context, action: str) -> None:
+    """The server is as it was, or as the table says of the action's failure, with the reason where nobody wished it."""
     if ctx.cancelled_by and not ctx.leftovers:
         transitions.cancelled(action, ctx.subject_id)
     else:

@@ -43,6 +43,7 @@ OWN = {
 }
 # What is for admins alone, whatever else they have.
 FOR_ADMINS = {
+    ("DiagnosticsView", "GET"),
     ("ServicesView", "GET"),
     ("AggregatesView", "GET"),
     ("HypervisorsView", "GET"),

@@ -105,7 +105,7 @@ def holdings(server: Server) -> dict[str, int]:
     held = {name: int(database.ask(state, sql, plain)[0][0]) for name, sql in questions.items()}
     if server.cloud.driver == "fake":
         fakes = list((state / "hosts").glob("*/fake/guests.sqlite3"))
-        guests, folders = "uuid = ? AND defined AND power = 1", "uuid = ? AND folder"
+        guests, folders = "uuid = ? AND defined AND power IN (1, 3)", "uuid = ? AND folder"
         sql = "SELECT count(*) FROM guest WHERE "
         return {
             "guests": sum(_count(file, sql + guests, plain) for file in fakes),

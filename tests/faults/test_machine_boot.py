@@ -23,14 +23,19 @@ def hypervisor() -> FakeDriver:
 
 
 def start_machine_again(
-    hypervisor: FakeDriver, monkeypatch: pytest.MonkeyPatch, *, resume: bool = True
+    hypervisor: FakeDriver,
+    monkeypatch: pytest.MonkeyPatch,
+    *,
+    resume: bool = True,
+    state: PowerState = PowerState.SHUTDOWN,
 ) -> None:
-    """Lose all guests' power, and have a worker take the host in another run of the machine."""
+    """Have all guests that run be in this state, and a worker take the host in another run of the machine."""
     worker = HostWorker(CONFIG.host)
     worker._note_boot(Host.objects.get(name=CONFIG.host))
     for node in hypervisor.nodes():
         for guest in hypervisor.guests(node.name):
-            hypervisor.guest_stops(node.name, guest.uuid)
+            if guest.power_state is not PowerState.SUSPENDED:
+                hypervisor.guest_stops(node.name, guest.uuid, state=state)
     monkeypatch.setattr(clock, "boot_id", lambda: "another run")
     monkeypatch.setattr(on_host, "CONFIG", type("Setting", (), {"resume_guests_on_host_boot": resume}))
     worker._note_boot(Host.objects.get(name=CONFIG.host))
@@ -57,6 +62,35 @@ def test_with_the_setting_off_they_are_shown_as_they_are(world: World, hyperviso
     ran.refresh_from_db()
     assert (ran.vm_state, ran.task_state, ran.power_state) == ("stopped", None, PowerState.SHUTDOWN)
     assert not Operation.objects.filter(kind="start").exists()
+
+
+def test_guests_whose_memory_the_machine_kept_run_on_from_there(world: World, hypervisor, monkeypatch):
+    ran = world.active()
+    start_machine_again(hypervisor, monkeypatch, state=PowerState.SUSPENDED)
+    assert not Operation.objects.filter(kind="start").exists()
+    assert Drive(Operation.objects.get(kind="resume").id).run().state == "succeeded"
+    ran.refresh_from_db()
+    assert (ran.vm_state, ran.power_state) == ("active", PowerState.RUNNING)
+
+
+def test_a_suspended_server_stays_so_and_can_be_resumed(world: World, hypervisor, monkeypatch):
+    kept = world.active()
+    assert Drive(world.accept("suspend", kept).id).run().state == "succeeded"
+    start_machine_again(hypervisor, monkeypatch)
+    on_host.audit_power(CONFIG.host)
+    kept.refresh_from_db()
+    assert (kept.vm_state, kept.task_state) == ("suspended", None)
+    assert Drive(world.accept("resume", kept).id).run().state == "succeeded"
+
+
+def test_a_paused_server_has_lost_its_memory_and_can_be_started(world: World, hypervisor, monkeypatch):
+    paused = world.active()
+    assert Drive(world.accept("pause", paused).id).run().state == "succeeded"
+    start_machine_again(hypervisor, monkeypatch)
+    on_host.audit_power(CONFIG.host)
+    paused.refresh_from_db()
+    assert (paused.vm_state, paused.power_state) == ("stopped", PowerState.SHUTDOWN)
+    assert Drive(world.accept("start", paused).id).run().state == "succeeded"
 
 
 def test_a_worker_that_is_started_again_on_a_machine_that_ran_on_starts_nothing(world: World, hypervisor):

@@ -5,9 +5,10 @@ from uuid import UUID
 import pytest
 
 from hypervisors import faults
-from hypervisors.driver import CallFailed, PowerState
+from hypervisors.driver import CallFailed
 from hypervisors.fake import FakeDriver
 from hypervisors.faults import Moment
+from instances.states import OBSERVED
 from tests.faults import record
 from tests.faults.world import World, counts
 from workers import cancel, invariants, workflow
@@ -29,13 +30,19 @@ EFFECTS = {
     "stop": {"ask": ["request_shutdown"]},
     "reboot": {"ask": ["request_shutdown"], "power_on": ["power_on"]},
     "reboot_hard": {"reset": ["reboot"]},
+    "pause": {"pause": ["pause"]},
+    "unpause": {"unpause": ["resume"]},
+    "suspend": {"save": ["suspend"]},
+    "resume": {"restore": ["resume"]},
 }
 CALLS = [
     (form, step, call) for form, steps in EFFECTS.items() for step, calls in steps.items() for call in calls
 ]
-KINDS = ("create", "delete", "start", "stop", "reboot", "reboot_hard")  # reboot has two forms
+KINDS = tuple(EFFECTS)  # reboot has two forms
 CASES = [case for case in matrix() if not case[0].startswith("toy")]
-ENDS = {"create": "ACTIVE", "start": "ACTIVE", "stop": "SHUTOFF", "reboot": "ACTIVE", "reboot_hard": "ACTIVE"}
+# What brings a server into the state in which a form is asked for, where that is not ACTIVE, and what it is then.
+BROUGHT_BY = {"start": "stop", "unpause": "pause", "resume": "suspend"}
+STOOD = {"start": "stopped", "unpause": "paused", "resume": "suspended"}
 
 
 NAMES = {
@@ -86,8 +93,8 @@ def begin(world: World, kind: str):
         before = counts()
         return *world.boot(), before
     instance = world.active()
-    if kind == "start":
-        assert Drive(world.accept("stop", instance).id).run().state == "succeeded"
+    if kind in BROUGHT_BY:
+        assert Drive(world.accept(BROUGHT_BY[kind], instance).id).run().state == "succeeded"
     before = counts()
     return instance, world.accept(kind, instance), before
 
@@ -122,11 +129,9 @@ def check_end(kind: str, instance, operation, before) -> None:
         assert after["footprints"] == after["subjects"] == 0
     else:
         guest = driver().guest(str(instance.node), instance.id)
-        runs = guest.power_state is PowerState.RUNNING
-        assert instance.vm_state in ("error", "active" if runs else "stopped")
-        stood = "stopped" if kind == "start" else "active"
+        assert instance.vm_state in ("error", OBSERVED[guest.power_state])
         if operation.state == "cancelled":
-            assert (instance.vm_state, instance.fault) == (stood, None)
+            assert (instance.vm_state, instance.fault) == (STOOD.get(kind, "active"), None)
         assert after["guests"] == after["charges"] == 1
         assert after["footprints"] == before["footprints"]
 

@@ -16,15 +16,17 @@ from workers.testing import Drive, failure
 
 OWN = 9  # at most, in any step and in any undo; 9 where a step writes in two transactions
 USUAL = 8  # at most, with what rooms ask
-# What rooms ask for beside: a claim on a node; ports with their subnets and addresses; all that a server held.
+# What rooms ask for beside: a claim on a node; ports with their subnets and addresses; all that a server held,
+# its place in a group too.
 MORE = {
     "create: place": 12,
     "create: wire": 17,
     "delete: clear": 9,
-    "delete: release": 18,
+    "delete: release": 20,
     "start: power_on": 11,
     "reboot: power_on": 10,
     "reboot_hard: reset": 11,
+    "resume: restore": 11,
 }
 
 

@@ -18,7 +18,7 @@ from networking.services import bootstrap
 from quotas import services as quotas
 from quotas.models import Charge, ProjectUsage
 from scheduling import report
-from scheduling.models import Allocation, Inventory
+from scheduling.models import Allocation, GroupMember, GroupPlace, Inventory
 from workers.driver import driver
 from workers.models import ACTIVE, Footprint, Host, Operation, Secret, Subject, SubjectLock
 from workers.testing import Drive, die
@@ -67,12 +67,10 @@ class World:
         """Accept an action on a server; returns its operation."""
         if kind == "delete":
             servers.delete(caller(), instance)
-        elif kind == "start":
-            servers.start(caller(), instance)
-        elif kind == "stop":
-            servers.stop(caller(), instance)
-        else:
+        elif kind in ("reboot", "reboot_hard"):
             servers.reboot(caller(), instance, hard=kind == "reboot_hard")
+        else:
+            getattr(servers, kind)(caller(), instance)
         return Operation.objects.filter(subject_id=instance.id).order_by("-created_at")[0]
 
 
@@ -113,6 +111,8 @@ def counts() -> Counter[str]:
         addresses=PortAddress.objects.exclude(port__instance_id=None).count(),
         allocations=Allocation.objects.count(),
         claimed=sum(Inventory.objects.values_list("used", flat=True)),
+        group_places=GroupPlace.objects.count(),
+        group_members=GroupMember.objects.count(),
         charges=Charge.objects.count(),
         charged=sum(ProjectUsage.objects.values_list("cores", flat=True)),
         footprints=Footprint.objects.count(),

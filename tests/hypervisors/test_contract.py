@@ -26,6 +26,9 @@ ON_GUEST: dict[str, Act] = {
     "request_shutdown": lambda driver, spec: driver.request_shutdown(HOST, spec.uuid, spec.epoch),
     "power_off": lambda driver, spec: driver.power_off(HOST, spec.uuid, spec.epoch),
     "reboot": lambda driver, spec: driver.reboot(HOST, spec.uuid, spec.epoch),
+    "pause": lambda driver, spec: driver.pause(HOST, spec.uuid, spec.epoch),
+    "suspend": lambda driver, spec: driver.suspend(HOST, spec.uuid, spec.epoch),
+    "resume": lambda driver, spec: driver.resume(HOST, spec.uuid, spec.epoch),
 }
 CHANGING: dict[str, Act] = ON_GUEST | {
     "create_disks": lambda driver, spec: driver.create_disks(HOST, spec),
@@ -38,6 +41,7 @@ READING: dict[str, Act] = {
     "guests": lambda driver, _: driver.guests(HOST),
     "guest": lambda driver, spec: driver.guest(HOST, spec.uuid),
     "console_output": lambda driver, spec: driver.console_output(HOST, spec.uuid, 10),
+    "figures": lambda driver, spec: driver.figures(HOST, spec.uuid),
     "disk_folders": lambda driver, _: driver.disk_folders(HOST),
 }
 
@@ -113,6 +117,10 @@ def test_everything_done_twice_is_as_if_done_once(driver: Driver, spec: GuestSpe
         ("power_on", PowerState.RUNNING),
         ("reboot", PowerState.RUNNING),
         ("raise_epoch", PowerState.RUNNING),
+        ("pause", PowerState.PAUSED),
+        ("resume", PowerState.RUNNING),
+        ("suspend", PowerState.SUSPENDED),
+        ("resume", PowerState.RUNNING),
         ("power_off", PowerState.SHUTDOWN),
         ("request_shutdown", PowerState.SHUTDOWN),
         ("destroy", None),
@@ -162,6 +170,92 @@ def test_a_guest_that_is_off_is_started_again_by_power_on_and_by_reboot(
         assert power(driver, spec) is PowerState.SHUTDOWN
         act(HOST, spec.uuid, 1)
         assert power(driver, spec) is PowerState.RUNNING
+
+
+def wait_for(act: Act, driver: Driver, spec: GuestSpec) -> None:
+    """Do what may take a while: until it is done."""
+    until(lambda: act(driver, spec) is None, within_s=60)
+
+
+@pytest.mark.parametrize("halted_by", ["pause", "suspend"])
+@pytest.mark.parametrize(
+    ("act", "state"),
+    [
+        ("resume", PowerState.RUNNING),
+        ("power_on", PowerState.RUNNING),
+        ("reboot", PowerState.RUNNING),
+        ("power_off", PowerState.SHUTDOWN),
+        ("destroy", None),
+    ],
+)
+def test_a_guest_that_is_halted_goes_on_boots_afresh_or_goes(
+    driver: Driver, spec: GuestSpec, halted_by: str, act: str, state: PowerState | None
+) -> None:
+    boot(driver, spec)
+    wait_for(CHANGING[halted_by], driver, spec)
+    wait_for(CHANGING[act], driver, spec)
+    assert power(driver, spec) is state
+
+
+def test_a_paused_guest_may_be_suspended_and_runs_when_it_is_back(driver: Driver, spec: GuestSpec) -> None:
+    boot(driver, spec)
+    driver.pause(HOST, spec.uuid, 1)
+    wait_for(CHANGING["suspend"], driver, spec)
+    wait_for(CHANGING["resume"], driver, spec)
+    assert power(driver, spec) is PowerState.RUNNING
+
+
+def test_a_suspended_guest_is_listed_as_such_and_outlives_a_worker(
+    driver: Driver, open_driver: Callable[[], Driver], spec: GuestSpec
+) -> None:
+    boot(driver, spec)
+    wait_for(CHANGING["suspend"], driver, spec)
+    driver.close()
+    successor = open_driver()
+    assert [facts.power_state for facts in successor.guests(HOST)] == [PowerState.SUSPENDED]
+    with pytest.raises(CallFailed, match="not off"):
+        successor.remove_disks(HOST, spec.uuid, 1)
+    wait_for(CHANGING["resume"], successor, spec)
+    assert power(successor, spec) is PowerState.RUNNING
+
+
+@on({name: ON_GUEST[name] for name in ("pause", "suspend", "resume")})
+def test_a_guest_that_is_off_is_neither_halted_nor_run_on(driver: Driver, spec: GuestSpec, act: Act) -> None:
+    boot(driver, spec)
+    driver.power_off(HOST, spec.uuid, 1)
+    with pytest.raises(CallFailed, match="is off") as failed:
+        act(driver, spec)
+    assert not failed.value.retryable
+    assert power(driver, spec) is PowerState.SHUTDOWN
+
+
+def test_what_a_running_guest_has_used_is_told_and_of_another_nothing(
+    driver: Driver, spec: GuestSpec
+) -> None:
+    with pytest.raises(GuestNotFound):
+        driver.figures(HOST, spec.uuid)
+    boot(driver, spec)
+    found = driver.figures(HOST, spec.uuid)
+    assert (len(found.cpu_times_ns), len(found.nics)) == (1, 0)
+    assert len(found.disks) >= 1
+    driver.pause(HOST, spec.uuid, 1)
+    with pytest.raises(CallFailed, match="does not run"):
+        driver.figures(HOST, spec.uuid)
+
+
+def test_that_a_guest_is_halted_and_runs_on_is_told(driver: Driver, spec: GuestSpec) -> None:
+    boot(driver, spec)
+    told: list[GuestEvent] = []
+    driver.listen(told.append)
+    for act, state in (
+        ("pause", PowerState.PAUSED),
+        ("resume", PowerState.RUNNING),
+        ("suspend", PowerState.SUSPENDED),
+        ("resume", PowerState.RUNNING),
+    ):
+        told.clear()
+        wait_for(CHANGING[act], driver, spec)
+        until(lambda state=state: told and told[-1] == GuestEvent(HOST, spec.uuid, state))
 
 
 def test_a_guest_shuts_down_when_its_power_button_is_pressed(driver: Driver, spec: GuestSpec) -> None:
@@ -218,7 +312,10 @@ def test_whoever_holds_a_lower_epoch_is_refused_and_changes_nothing(
 @on(
     {
         name: CHANGING[name]
-        for name in ("create_disks", "start", "power_on", "reboot", "power_off", "raise_epoch")
+        for name in (
+            *("create_disks", "start", "power_on", "reboot", "power_off", "raise_epoch"),
+            *("pause", "suspend", "resume"),
+        )
     }
 )
 def test_a_higher_epoch_is_remembered(driver: Driver, spec: GuestSpec, act: Act) -> None:

@@ -51,7 +51,8 @@ def test_a_boot_s_parameters_hold_all_that_its_steps_need(alice, body, image):
         "hostname": "one.example.org",
         "config_drive": True,
     }
-    body["os:scheduler_hints"] = {"different_host": "x"}
+    hints = {"different_host": str(uuid.uuid4()), "kind": ["mine"]}
+    body["os:scheduler_hints"] = hints
     answer = alice.post("/servers", body)
     assert answer.status_code == 202, answer.content
     assert answer.json()["server"]["adminPass"] == "swordfish"
@@ -70,11 +71,11 @@ def test_a_boot_s_parameters_hold_all_that_its_steps_need(alice, body, image):
     assert params["key"] == {"name": "k", "type": "ssh", "public_key": key["public_key"]}
     assert params["user_data"] == user_data
     assert params["nics"] == []
-    assert params["hints"] == {"different_host": "x"}
+    assert params["hints"] == hints
     assert params["hostname"] == "one.example.org"
     assert "swordfish" not in str(params)
     shown = alice.get(f"/servers/{Instance.objects.get().id}").json()["server"]
-    assert shown["scheduler_hints"] == {"different_host": "x"}
+    assert shown["scheduler_hints"] == hints
     assert shown["tags"] == ["t"]
     assert shown["config_drive"] == "True"
     assert shown["description"] == "words"

@@ -223,11 +223,27 @@ def test_older_versions_ignore_what_they_do_not_know(alice, server):
     refused(alice.at("2.38").get("/servers?status=SLEEPING"), 400)
 
 
+@pytest.mark.parametrize("version", ["2.1", "2.74", "2.104"])
+@pytest.mark.parametrize(
+    "key", ["_sa_instance_state", "__wrapped__", "system_metadata", "pci_devices", "services"]
+)
+def test_names_of_what_lies_inside_are_never_ignored(alice, version, key):
+    refused(alice.at(version).get(f"/servers?{key}=x"), 400)
+    refused(alice.at(version).get(f"/servers/detail?{key}"), 400)
+
+
 def test_the_same_asked_many_times_is_asked_once(alice, server):
     server(name="one")
     assert found(alice, "&".join(["status=active"] * 900)) == {"one"}
     assert found(alice, "&".join(["sort_key=display_name"] * 900)) == {"one"}
     assert found(alice, "tags-any=" + ",".join("abcdefgh" * 15)) == set()
+
+
+def test_as_many_tags_may_be_named_as_a_server_has(alice, server):
+    many = sorted(f"{number:02}" + "t" * 58 for number in range(50))
+    server(name="one", tags=many)
+    assert found(alice, "tags=" + ",".join(many)) == {"one"}
+    refused(alice.get("/servers?tags-any=" + ",".join(str(number) for number in range(51))), 400)
 
 
 def test_a_foreign_server_is_no_marker(alice, bob):

@@ -6,7 +6,8 @@ import uuid
 import pytest
 from django.db import connection, transaction
 
-from scheduling import audit, claims, place, report, selectors
+from computecloud.wire.errors import InvalidInput
+from scheduling import audit, claims, place, query, report, selectors
 from scheduling.models import Allocation, Decision, Inventory, Node
 from tests.scheduling.conftest import facts, request
 from workers.models import Host, Mend
@@ -56,6 +57,94 @@ def test_each_filter_removes_a_node_and_says_why(host_with, columns, wanted, wor
     assert ranking.in_words().startswith(
         "No valid host was found. There are not enough hosts available. Of 1 node: "
     )
+
+
+@pytest.mark.parametrize(
+    ("wanted", "words"),
+    [
+        ({"near": "10.9.0.0/24"}, "1 outside the network of build_near_host_ip"),
+        ({"near": "fd00::/8"}, "1 outside the network of build_near_host_ip"),
+        ({"query": [">=", "$free_ram_mb", 99_999]}, "1 for which the hint's query does not hold"),
+        ({"same_host": frozenset({uuid.uuid4()})}, "1 without any of the servers of same_host"),
+    ],
+)
+def test_each_hint_removes_a_node_and_says_why(host_with, wanted, words):
+    host_with("a", facts("n", host_ip="10.8.0.1"))
+    ranking = place.rank(request(**wanted))
+    assert ranking.best == []
+    assert words in ranking.in_words()
+
+
+def test_a_node_near_the_address_that_answers_the_query_stays(host_with):
+    host_with("a", facts("n", host_ip="10.8.0.1"))
+    query = ["and", ["=", "$nodename", "n"], ["not", ["<", "$vcpus_total", 2]], ["in", "$host", "b", "a"]]
+    assert [node.name for node in place.rank(request(near="10.8.0.0/16", query=query)).best] == ["n"]
+
+
+def test_a_guest_goes_where_another_is_and_where_it_is_not(host_with):
+    host_with("a", facts("one"), facts("two"))
+    first = request()
+    there = placed(first).name
+    (elsewhere,) = {"one", "two"} - {there}
+    named = frozenset({first.consumer_id})
+    assert [node.name for node in place.rank(request(same_host=named)).best] == [there]
+    assert [node.name for node in place.rank(request(different_host=named)).best] == [elsewhere]
+
+
+def test_another_projects_guest_stands_nowhere(host_with):
+    host_with("a", facts("one"), facts("two"))
+    named = frozenset({placed_id(request(project_id="q"))})
+    assert place.rank(request(same_host=named)).best == []
+    assert len(place.rank(request(different_host=named)).best) == 2
+
+
+def placed_id(wanted):
+    placed(wanted)
+    return wanted.consumer_id
+
+
+@pytest.mark.parametrize(
+    ("columns", "wanted", "found"),
+    [
+        ({"enabled": False}, {"zone": "elsewhere", "query": ["=", 1, 2], "node": "n"}, ["n"]),
+        ({"alive": False}, {"node": "n"}, []),
+        ({}, {"node": "other"}, []),
+        ({}, {"node": "n", "resources": {"MEMORY_MB": 999_999}}, []),
+    ],
+)
+def test_where_an_admin_forces_a_node_only_its_life_and_its_room_count(host_with, columns, wanted, found):
+    host_with("a", facts("n"), **columns)
+    assert [node.name for node in place.rank(request(forced=True, **wanted)).best] == found
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *(
+            "",
+            "{",
+            "[]",
+            "1",
+            '"="',
+            "{}",
+            '["="]',
+            '["%", 1, 2]',
+            '["=", "$secret", 1]',
+            '["=", {"a": 1}, 1]',
+        ),
+        *('["and", ["or"]]', "[" * 20 + "]" * 20, '["=", "' + "x" * 5_000 + '", 1]', "[" * 100_000),
+        '["not",' * 9 + '["=", 1, 1]' + "]" * 9,
+    ],
+    ids=range(15),
+)
+def test_a_query_that_is_none_is_refused(text):
+    with pytest.raises(InvalidInput):
+        query.parse(text)
+
+
+def test_a_comparison_of_text_with_a_number_holds_for_no_node(host_with):
+    host_with("a")
+    assert place.rank(request(query=query.parse('["<", "$host", 5]'))).best == []
 
 
 def test_words_count_what_each_rule_removed(host_with):

@@ -1,7 +1,7 @@
 """The forms in which each registered workflow is asked for, and all places in them where a worker can die."""
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
 
 from instances import workflows
 from tests.cloud.cloud import Cloud
@@ -11,7 +11,8 @@ from workers.workflow import Step, Workflow
 
 BEGIN_S = 90.0  # a real guest that is still booting hears its power button late
 OFF = {**WHOLE, "guests": 0}
-ENDS = {"ACTIVE": WHOLE, "SHUTOFF": OFF, "": NOTHING}
+ENDS = {"ACTIVE": WHOLE, "PAUSED": WHOLE, "SHUTOFF": OFF, "SUSPENDED": OFF, "": NOTHING}
+BROUGHT_BY = {"SHUTOFF": "os-stop", "PAUSED": "pause", "SUSPENDED": "suspend"}
 assert workflows
 
 
@@ -21,6 +22,7 @@ class Form:
 
     before: the status of its server before, "" where there is none. ends: its status when all is well, "" for gone.
     skips: the steps that are none of this form's. calls: the driver calls of each step that changes something.
+    guest_lost: its status where the guest dies before or after the effect, by "taken" or "done", if that is not `ends`.
     """
 
     name: str
@@ -30,6 +32,7 @@ class Form:
     ends: str
     calls: dict[str, tuple[str, ...]]
     skips: frozenset[str] = frozenset()
+    guest_lost: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def flow(self) -> Workflow:
@@ -52,9 +55,9 @@ class Form:
             return None
         server = boot(cloud)
         server.await_status("ACTIVE", BEGIN_S)
-        if self.before == "SHUTOFF":
-            server.act("os-stop")
-            server.await_status("SHUTOFF", BEGIN_S)
+        if self.before in BROUGHT_BY:
+            server.act(BROUGHT_BY[self.before])
+            server.await_status(self.before, BEGIN_S)
         return server
 
     def accept(self, cloud: Cloud, server: Server | None) -> Server:
@@ -65,20 +68,8 @@ class Form:
         return server
 
 
-def _stop(server: Server) -> None:
-    server.act("os-stop")
-
-
-def _start(server: Server) -> None:
-    server.act("os-start")
-
-
-def _reboot(server: Server) -> None:
-    server.act("reboot", {"type": "SOFT"})
-
-
-def _reboot_hard(server: Server) -> None:
-    server.act("reboot", {"type": "HARD"})
+def _act(action: str, **arguments: str) -> Callable[[Server], None]:
+    return lambda server: server.act(action, arguments or None)
 
 
 FORMS = (
@@ -91,18 +82,36 @@ FORMS = (
         calls={"clear": ("destroy", "remove_disks")},
     ),
     Form(
-        name="start", kind="start", ask=_start, before="SHUTOFF", ends="ACTIVE", calls={"power_on": ("power_on",)}
+        name="start", kind="start", ask=_act("os-start"), before="SHUTOFF", ends="ACTIVE",
+        calls={"power_on": ("power_on",)},
     ),
     Form(
-        name="stop", kind="stop", ask=_stop, before="ACTIVE", ends="SHUTOFF", calls={"ask": ("request_shutdown",)}
+        name="stop", kind="stop", ask=_act("os-stop"), before="ACTIVE", ends="SHUTOFF",
+        calls={"ask": ("request_shutdown",)},
     ),
     Form(
-        name="reboot", kind="reboot", ask=_reboot, before="ACTIVE", ends="ACTIVE", skips=frozenset({"reset"}),
-        calls={"ask": ("request_shutdown",), "power_on": ("power_on",)},
+        name="reboot", kind="reboot", ask=_act("reboot", type="SOFT"), before="ACTIVE", ends="ACTIVE",
+        skips=frozenset({"reset"}), calls={"ask": ("request_shutdown",), "power_on": ("power_on",)},
     ),
     Form(
-        name="reboot hard", kind="reboot", ask=_reboot_hard, before="ACTIVE", ends="ACTIVE",
+        name="reboot hard", kind="reboot", ask=_act("reboot", type="HARD"), before="ACTIVE", ends="ACTIVE",
         skips=frozenset({"ask", "await_off", "power_on"}), calls={"reset": ("reboot",)},
+    ),
+    Form(
+        name="pause", kind="pause", ask=_act("pause"), before="ACTIVE", ends="PAUSED", calls={"pause": ("pause",)},
+        guest_lost={"taken": "SHUTOFF", "done": "SHUTOFF"},
+    ),
+    Form(
+        name="unpause", kind="unpause", ask=_act("unpause"), before="PAUSED", ends="ACTIVE",
+        calls={"unpause": ("resume",)}, guest_lost={"taken": "SHUTOFF", "done": "SHUTOFF"},
+    ),
+    Form(
+        name="suspend", kind="suspend", ask=_act("suspend"), before="ACTIVE", ends="SUSPENDED",
+        calls={"save": ("suspend",)}, guest_lost={"taken": "SHUTOFF"},
+    ),
+    Form(
+        name="resume", kind="resume", ask=_act("resume"), before="SUSPENDED", ends="ACTIVE",
+        calls={"restore": ("resume",)}, guest_lost={"done": "SHUTOFF"},
     ),
 )  # fmt: skip
 
