@@ -2,6 +2,7 @@
 
 import http.client
 import json
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from http.client import HTTPMessage
@@ -11,6 +12,7 @@ from typing import Any
 from computecloud.cli.failures import Failure
 
 TIMEOUT_S = 60.0
+KEPT_S = 10.0  # a connection that was idle for longer is made anew: servers close theirs after 30 s
 COMPUTE_VERSION = "compute 2.96"
 
 
@@ -35,6 +37,7 @@ class Client:
     log: Path
     _token: str = ""
     _connection: http.client.HTTPConnection | None = None
+    _used_at: float = 0.0
 
     def get(self, path: str) -> Any:
         """Return the answer's JSON; raises Refused, Failure."""
@@ -96,14 +99,14 @@ class Client:
     def _exchange(
         self, method: str, path: str, body: Any, headers: Mapping[str, str]
     ) -> tuple[bytes, HTTPMessage]:
-        if self._connection is None:
-            self._connection = http.client.HTTPConnection(self.host, self.port, timeout=TIMEOUT_S)
+        connection = self._connected()
         try:
-            self._connection.request(method, path, body, dict(headers))
-            answer = self._connection.getresponse()
+            connection.request(method, path, body, dict(headers))
+            answer = connection.getresponse()
             content = answer.read()
+            self._used_at = time.monotonic()
         except (OSError, http.client.HTTPException) as error:
-            self._connection.close()
+            connection.close()
             raise Failure(
                 f"the web server does not answer {method} {path} ({error})",
                 log=self.log,
@@ -112,6 +115,14 @@ class Client:
         if answer.status >= 400:
             raise Refused(answer.status, _words(content), asked=f"{method} {path}", log=self.log)
         return content, answer.headers
+
+    def _connected(self) -> http.client.HTTPConnection:
+        if self._connection is not None and time.monotonic() - self._used_at > KEPT_S:
+            self._connection.close()
+            self._connection = None
+        if self._connection is None:
+            self._connection = http.client.HTTPConnection(self.host, self.port, timeout=TIMEOUT_S)
+        return self._connection
 
 
 def _words(content: bytes) -> str:

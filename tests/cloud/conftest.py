@@ -20,6 +20,7 @@ from tests.cloud.cloud import Cloud
 from tests.cloud.patience import patience
 from tests.cloud.rabbitmq import RabbitMQ, running
 
+IMAGE = ROOT / "var" / "test" / "demo.qcow2"  # bin/test builds it first of all
 PACKAGES = Path(os.environ.get("COMPUTECLOUD_DEMO_CACHE", ROOT / "var" / "cache" / "demo-packages"))
 
 
@@ -74,7 +75,10 @@ def real(**settings: str) -> Iterator[Cloud]:
     cloud = Cloud(_folder("real"), "libvirt", _free_port(), os.uname().nodename)
     cloud.settings.update(settings, PUBLIC_CIDR=_free_range())
     before = leftovers.snapshot(cloud.state)
-    if PACKAGES.is_dir():
+    if IMAGE.is_file():
+        cloud.state.mkdir(exist_ok=True)
+        shutil.copy(IMAGE, cloud.state / "demo.qcow2")
+    elif PACKAGES.is_dir():
         shutil.copytree(PACKAGES, cloud.state / "cache" / "demo-packages")
     yield from _running(cloud)
     assert cloud.settled(before) == []

@@ -26,10 +26,12 @@ ANSWERS: dict[str, tuple[int, Any]] = {
 
 class Api(BaseHTTPRequestHandler):
     seen: list[tuple[str, str, dict[str, str], bytes]] = []
+    callers: set[int] = set()  # the ports that its connections came from
     protocol_version = "HTTP/1.1"
 
     def do_GET(self) -> None:
         body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        self.callers.add(self.client_address[1])
         self.seen.append((self.command, self.path, dict(self.headers), body))
         status, answer = ANSWERS[self.path]
         content = answer.encode() if isinstance(answer, str) else json.dumps(answer).encode()
@@ -47,7 +49,7 @@ class Api(BaseHTTPRequestHandler):
 
 @pytest.fixture
 def client(tmp_path: Path) -> Iterator[Client]:
-    Api.seen = []
+    Api.seen, Api.callers = [], set()
     server = ThreadingHTTPServer(("127.0.0.1", 0), Api)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     yield Client("127.0.0.1", server.server_port, "demo", "secret", tmp_path / "web.log")
@@ -86,6 +88,17 @@ def test_a_file_is_sent_as_it_is(client: Client, tmp_path: Path) -> None:
     file.write_bytes(bytes(range(256)) * 1000)
     client.upload("/image/v2/images/i/file", file)
     assert Api.seen[-1][3] == file.read_bytes()
+
+
+def test_a_connection_that_was_idle_for_long_is_made_anew(
+    client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client.get("/compute/v2.1/servers")
+    client.get("/compute/v2.1/servers")
+    assert len(Api.callers) == 1
+    monkeypatch.setattr("computecloud.cli.client.KEPT_S", 0.0)
+    client.get("/compute/v2.1/servers")
+    assert len(Api.callers) == 2
 
 
 def test_nobody_there_is_a_failure_that_says_what_to_do(tmp_path: Path) -> None:
