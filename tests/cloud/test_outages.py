@@ -14,7 +14,7 @@ from tests.cloud.cloud import Cloud, until
 from tests.cloud.servers import ACTIVE_S, WHOLE, Server, boot, holdings, request
 from tests.patience import patience
 
-pytestmark = pytest.mark.cloud
+pytestmark = [pytest.mark.cloud, pytest.mark.faults]
 
 MANY = 20
 POST_S = 2.0  # an API call may take this long while there is no broker

@@ -11,7 +11,7 @@ from tests.cloud.rabbitmq import RabbitMQ
 from tests.cloud.servers import WHOLE, Server, boot, holdings, request
 from tests.patience import patience
 
-pytestmark = pytest.mark.cloud
+pytestmark = [pytest.mark.cloud, pytest.mark.faults]
 
 MANY = 20
 POST_S = 2.0  # an API call may take this long while the broker takes nothing

@@ -8,7 +8,7 @@ import pytest
 
 from tests.cloud import rabbitmq
 
-pytestmark = pytest.mark.cloud
+pytestmark = [pytest.mark.cloud, pytest.mark.faults]
 
 _ASK = """
 import json, sys

@@ -27,6 +27,7 @@ def test_rounds_with_random_kills_leave_nothing_on_a_fake_cloud(fake_cloud: Clou
     rounds_leave_nothing(fake_cloud)
 
 
+@pytest.mark.faults
 def test_rounds_with_random_kills_leave_nothing_on_a_real_cloud(real_cloud: Cloud) -> None:
     rounds_leave_nothing(real_cloud)
 

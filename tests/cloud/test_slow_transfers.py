@@ -16,7 +16,7 @@ from tests.cloud.cloud import Cloud, until
 from tests.cloud.conftest import _folder, _free_port, _running
 from tests.cloud.servers import NOTHING, WHOLE, Server, boot, holdings
 
-pytestmark = pytest.mark.cloud
+pytestmark = [pytest.mark.cloud, pytest.mark.faults]
 
 MIB_S, SIZE_MIB = 2, 16
 TRANSFER_S = SIZE_MIB / MIB_S

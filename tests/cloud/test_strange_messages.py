@@ -14,7 +14,7 @@ from tests.cloud import database
 from tests.cloud.cloud import Cloud, until
 from tests.cloud.servers import WHOLE, Server, boot, holdings
 
-pytestmark = pytest.mark.cloud
+pytestmark = [pytest.mark.cloud, pytest.mark.faults]
 
 STEP = "workers.step"
 GATE = "create.place.taken"
