@@ -15,10 +15,9 @@ from pathlib import Path
 import pytest
 
 from computecloud.config import ROOT
-from tests.cloud import leftovers, timings
+from tests.cloud import leftovers
 from tests.cloud.cloud import Cloud
 from tests.cloud.rabbitmq import RabbitMQ, running
-from tests.patience import patience
 
 IMAGE = ROOT / "var" / "test" / "demo.qcow2"  # bin/test builds it first of all
 PACKAGES = Path(os.environ.get("COMPUTECLOUD_DEMO_CACHE", ROOT / "var" / "cache" / "demo-packages"))
@@ -58,14 +57,6 @@ def gates_are_open_again(request: pytest.FixtureRequest) -> Iterator[None]:
     for name in ("real_cloud", "fake_cloud", "rabbitmq_cloud"):
         if name in request.fixturenames:
             request.getfixturevalue(name).gates.open_all()
-
-
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Print what was measured, and what was allowed for it."""
-    if timings.summary():
-        terminalreporter.write_line(f"limits: {patience():.1f} times those of an ordinary machine")
-    for line in timings.summary():
-        terminalreporter.write_line(line)
 
 
 def real(**settings: str) -> Iterator[Cloud]:

@@ -15,6 +15,10 @@ from tests.computecloud.installed import ROOT, Cloud
 from tests.patience import patience
 
 pytestmark = [pytest.mark.cloud, pytest.mark.guest]
+KEPT = {
+    "libvirt",
+    "netns",
+}  # of /run: libvirtd and `ip netns` make them at their first use, for everybody on the host
 
 
 def on_host(state: Path) -> dict[str, set[str]]:
@@ -29,7 +33,7 @@ def on_host(state: Path) -> dict[str, set[str]]:
         "links": lines("ls", "/sys/class/net"),
         "namespaces": lines("ip", "netns"),
         "tables": lines("nft", "list", "tables"),
-        "folders": lines("ls", "/run"),
+        "folders": lines("ls", "/run") - KEPT,
     }
 
 
@@ -71,7 +75,7 @@ def test_the_first_server_answers_on_ssh_under_its_name_and_key(cloud: Cloud, re
 def test_up_again_changes_nothing(cloud: Cloud, report: str) -> None:
     began_s = time.monotonic()
     assert "Nothing to do" in cloud.up().stdout
-    assert time.monotonic() - began_s < 10
+    assert time.monotonic() - began_s < 10 * patience()
 
 
 def test_the_openstack_client_runs_a_servers_whole_life(cloud: Cloud, report: str) -> None:
