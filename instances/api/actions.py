@@ -9,9 +9,9 @@ from rest_framework.request import Request
 from computecloud.wire.errors import InvalidInput
 from instances import selectors
 from instances.api.base import ComputeView
-from instances.api.server_bodies import ConsoleOutput, Reboot
+from instances.api.server_bodies import ConsoleOutput, Reboot, SecurityGroup
 from instances.models import Instance
-from instances.services import console, servers
+from instances.services import console, security_groups, servers
 
 Handler = Callable[["ActionView", Instance, Any], HttpResponseBase]
 
@@ -42,11 +42,27 @@ def _console_output(view: "ActionView", instance: Instance, body: Any) -> HttpRe
     return view.answer({"output": console.output(instance, lines=lines)})
 
 
+def _add_security_group(view: "ActionView", instance: Instance, body: Any) -> HttpResponseBase:
+    view.enforce("os_compute_api:os-security-groups:add")
+    wanted = view.check(SecurityGroup, body, "addSecurityGroup")
+    security_groups.add(view.caller, instance, wanted["name"])
+    return view.answer(status=202)
+
+
+def _remove_security_group(view: "ActionView", instance: Instance, body: Any) -> HttpResponseBase:
+    view.enforce("os_compute_api:os-security-groups:remove")
+    wanted = view.check(SecurityGroup, body, "removeSecurityGroup")
+    security_groups.remove(view.caller, instance, wanted["name"])
+    return view.answer(status=202)
+
+
 ACTIONS: Mapping[str, Handler] = {
     "os-start": _start,
     "os-stop": _stop,
     "reboot": _reboot,
     "os-getConsoleOutput": _console_output,
+    "addSecurityGroup": _add_security_group,
+    "removeSecurityGroup": _remove_security_group,
 }
 
 

@@ -22,6 +22,7 @@ urlpatterns: list[URLPattern] = [
     path("servers/<str:server_id>/ips/<str:network>", server_parts.IpsOfNetworkView.as_view()),
     path("servers/<str:server_id>/metadata", server_parts.MetadataView.as_view()),
     path("servers/<str:server_id>/metadata/<str:key>", server_parts.MetaView.as_view()),
+    path("servers/<str:server_id>/os-security-groups", server_parts.SecurityGroupsView.as_view()),
     path("servers/<str:server_id>/os-instance-actions", instance_actions.InstanceActionsView.as_view()),
     path(
         "servers/<str:server_id>/os-instance-actions/<str:request_id>",

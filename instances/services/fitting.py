@@ -2,7 +2,6 @@
 
 import base64
 import binascii
-from collections.abc import Iterable
 
 from computecloud.wire.errors import Forbidden, InvalidInput
 from identity.caller import Caller
@@ -14,7 +13,6 @@ from workers.models import Host
 
 USER_DATA_MAX_CHARS = 65_535
 _GIB = 1 << 30
-_USUAL_SECURITY_GROUP = "default"
 
 
 def check_size(caller: Caller, flavor: Flavor, image: ImageFacts) -> None:
@@ -43,13 +41,6 @@ def check_destination(wanted: Destination) -> None:
         raise InvalidInput("The requested availability zone is not available")
     if wanted.host is not None and not Host.objects.filter(name=wanted.host).exists():
         raise InvalidInput(f"Compute host {wanted.host} could not be found.")
-
-
-def check_security_groups(caller: Caller, wanted: Iterable[str]) -> None:
-    """Raise InvalidInput where a group is not the one that every project has."""
-    for group in wanted:
-        if group != _USUAL_SECURITY_GROUP:
-            raise InvalidInput(f"Security group {group} not found for project {caller.project_id}.")
 
 
 def check_user_data(user_data: str | None) -> None:

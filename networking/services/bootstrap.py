@@ -9,14 +9,17 @@ import structlog
 from computecloud.config import CONFIG
 from networking import addressing, names, selectors
 from networking.addressing import Cidr
-from networking.models import Network
+from networking.models import Network, SecurityGroup
 from networking.services.allocation import until_unique
+from networking.services.groups import default_group
 from networking.services.networks import NewNetwork, add_network
+from networking.services.rules import NewRule, add_rule
 from networking.services.subnets import NewSubnet, add_subnet
 
 log = structlog.get_logger()
 ROUTES = Path("/proc/net/route")
 MTU = 1500
+VXLAN = 50  # bytes that a frame grows by on its way to another host
 
 
 def bootstrap(*, project_id: str = "", routes: Path = ROUTES) -> UUID:
@@ -30,7 +33,7 @@ def bootstrap(*, project_id: str = "", routes: Path = ROUTES) -> UUID:
         return network_id
     used, uplink_mtu = ranges_in_use(routes)
     cidr = addressing.free_cidr(CONFIG.public_cidr, used)
-    new = NewNetwork(name="public", shared=True, external=True, mtu=min(MTU, uplink_mtu))
+    new = NewNetwork(name="public", shared=True, external=True, mtu=min(MTU, uplink_mtu) - VXLAN)
 
     def write(attempt: int) -> None:
         if Network.objects.filter(pk=network_id).exists():
@@ -43,6 +46,17 @@ def bootstrap(*, project_id: str = "", routes: Path = ROUTES) -> UUID:
     until_unique(write)
     log.info("network.public", network_id=str(network_id), cidr=cidr)
     return network_id
+
+
+def let_in(project_id: str) -> None:
+    """Have a project's default group let in SSH and ping, where the project has no group yet: a newcomer tries both."""
+    if SecurityGroup.objects.filter(project_id=project_id).exists():
+        return
+    group = SecurityGroup.objects.get(pk=default_group(project_id))
+    for ip_version, ping in ((4, "icmp"), (6, "ipv6-icmp")):
+        add_rule(group, NewRule(group_id=group.pk, direction="ingress", ip_version=ip_version, protocol=ping))
+        ssh = {"protocol": "tcp", "port_min": 22, "port_max": 22}
+        add_rule(group, NewRule(group_id=group.pk, direction="ingress", ip_version=ip_version, **ssh))
 
 
 def ranges_in_use(routes: Path) -> tuple[list[Cidr], int]:
