@@ -5,7 +5,7 @@ import uuid
 from typing import Any
 
 from django.db import models
-from django.db.models import Q
+from django.db.models import Q, Value
 
 from networking import protocols
 from workers.models import utc_now
@@ -193,6 +193,11 @@ class Port(Owned):
     vnic_type = models.CharField(max_length=64, default="normal")
     profile = models.JSONField(default=dict)
     port_security_enabled = models.BooleanField(default=True)
+    security_groups = (
+        models.JSONField(  # nobody reads it; workers of the version before groups were rows write it
+            default=list, db_default=Value([], models.JSONField())
+        )
+    )
     groups = models.ManyToManyField(SecurityGroup, through="PortGroup", related_name="ports")
     allowed_address_pairs = models.JSONField(default=list)  # [{ip_address, mac_address}]
 

@@ -178,7 +178,7 @@ class PortUpdate(StrictSerializer):
     fixed_ips = WantedAddress(many=True, required=False, max_length=16)  # type: ignore[call-arg]
     security_groups = ListField(child=fields.Uuid(), required=False, max_length=GROUPS_MAX, allow_null=True)
     port_security_enabled = fields.Boolean(required=False)
-    allowed_address_pairs = AddressPair(many=True, required=False)  # type: ignore[call-arg]
+    allowed_address_pairs = AddressPair(many=True, required=False)
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
         """Return the attributes; raises InvalidInput for a hardware address that no card may have."""

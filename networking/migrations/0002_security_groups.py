@@ -23,9 +23,10 @@ class Migration(migrations.Migration):
                 ('done', models.BigIntegerField(default=0, help_text='what it has followed')),
             ],
         ),
-        migrations.RemoveField(
+        migrations.AlterField(
             model_name='port',
             name='security_groups',
+            field=models.JSONField(db_default=models.Value([], models.JSONField()), default=list),
         ),
         migrations.AddField(
             model_name='network',

@@ -1,6 +1,7 @@
 """What a fresh installation begins with: the public network, by which guests reach the world and the host them."""
 
 import ipaddress
+from dataclasses import replace
 from pathlib import Path
 from uuid import NAMESPACE_URL, UUID, uuid5
 
@@ -54,9 +55,9 @@ def let_in(project_id: str) -> None:
         return
     group = SecurityGroup.objects.get(pk=default_group(project_id))
     for ip_version, ping in ((4, "icmp"), (6, "ipv6-icmp")):
-        add_rule(group, NewRule(group_id=group.pk, direction="ingress", ip_version=ip_version, protocol=ping))
-        ssh = {"protocol": "tcp", "port_min": 22, "port_max": 22}
-        add_rule(group, NewRule(group_id=group.pk, direction="ingress", ip_version=ip_version, **ssh))
+        icmp = NewRule(group_id=group.pk, direction="ingress", ip_version=ip_version, protocol=ping)
+        add_rule(group, icmp)
+        add_rule(group, replace(icmp, protocol="tcp", port_min=22, port_max=22))
 
 
 def ranges_in_use(routes: Path) -> tuple[list[Cidr], int]:

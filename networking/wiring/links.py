@@ -40,16 +40,25 @@ def make(network: NetworkFacts, taps: Iterable[str]) -> None:
         (NAMESPACES / network.namespace).unlink(
             missing_ok=True
         )  # what a process killed in `netns add` leaves
-        if exists(network.veth):
-            lines.append(f"link del {network.veth}")  # its other end went with the namespace it was in
+        _delete_orphan(network.veth)
         lines.append(f"netns add {network.namespace}")
     if not exists(network.bridge):
-        lines.append(f"link add {network.bridge} type bridge forward_delay 0 mcast_snooping 0 {FILTERED}")
+        lines.append(f"link add {network.bridge} type bridge forward_delay 0 mcast_snooping 0")
     if not exists(network.veth) or "netns" in "".join(lines):
         lines.append(f"link add {network.veth} type veth peer name {INNER} netns {network.namespace}")
     plugs = [f"link set {tap} master {network.bridge}" for tap in taps if exists(tap)]
     ip(lines + _outer(network) + plugs)
     ip(_inner(network), namespace=network.namespace)
+
+
+def _delete_orphan(veth: str) -> None:
+    """Have a veth gone whose other end went with its namespace; the kernel may be taking it away at this moment."""
+    if exists(veth):
+        try:
+            ip([f"link del {veth}"])
+        except WiringFailed:
+            if exists(veth):
+                raise
 
 
 def unmake_lines(network: NetworkFacts) -> list[str]:
@@ -128,6 +137,7 @@ def _outer(network: NetworkFacts) -> list[str]:
     bridge, veth = network.bridge, network.veth
     lines = [
         *_no_ipv6(bridge),
+        f"link set {bridge} type bridge {FILTERED}",
         f"link set {bridge} address {names.mac(UUID(network.id))} mtu {network.mtu} up",
         *_no_ipv6(veth),
         f"link set {veth} mtu {network.mtu} master {bridge} up",

@@ -1,6 +1,7 @@
 """A host's view for the tests of wiring: facts made by hand, guests played by namespaces, and a look from outside."""
 
 import subprocess
+import sys
 from pathlib import Path
 from uuid import UUID, uuid4
 
@@ -110,6 +111,11 @@ class Guest:
     def do(self, *command: str, check: bool = False) -> subprocess.CompletedProcess[str]:
         """Run a command in the guest."""
         return run("ip", "netns", "exec", self.name, *command, check=check)
+
+    def start(self, program: str, *words: str) -> subprocess.Popen[str]:
+        """Run a Python program in the guest meanwhile, told and heard by its pipes."""
+        command = ["ip", "netns", "exec", self.name, sys.executable, "-c", program, *words]
+        return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
 
     def set_address(self, address: str | None = None) -> None:
         """Give the guest its address, or a forged one, without asking DHCP."""

@@ -1,8 +1,8 @@
 """Security groups on a real host: what passes and what does not, by packets between guests that namespaces play."""
 
 import random
+import select
 import string
-import time
 from contextlib import ExitStack
 from uuid import uuid4
 
@@ -137,27 +137,57 @@ def test_a_rule_that_names_a_group_lets_in_its_members_alone(tag, tmp_path, talk
     linux.disconnect(ports)
 
 
+LISTEN = """
+import socket, sys
+server = socket.create_server((sys.argv[1], 7000))
+print("ready", flush=True)
+connection, _ = server.accept()
+for line in connection.makefile():
+    print(line, end="", flush=True)
+"""
+TALK = """
+import socket, sys
+connection = socket.create_connection((sys.argv[1], 7000), timeout=60)
+for line in sys.stdin:
+    connection.sendall(line.encode())
+"""
+
+
+def hears(process, *, within_s: float) -> str:
+    """Return the next line that the process prints, or nothing."""
+    return process.stdout.readline().strip() if select.select([process.stdout], [], [], within_s)[0] else ""
+
+
+def say(process, words: str) -> None:
+    process.stdin.write(f"{words}\n")
+    process.stdin.flush()
+
+
 def test_a_rule_that_goes_cuts_the_connection_that_it_let_in(tag, tmp_path):
     network = network_facts(tag)
     ports = [port_facts(network, 3, groups=[WEB]), port_facts(network, 4)]
-    connect(ports, around({WEB: [*OUT, tcp(7000)]}))
-    heard = tmp_path / "heard"
+    open_to_it = around({WEB: [*OUT, tcp(7000)]})
+    connect(ports, open_to_it)
     with ExitStack() as stack:
         web, other = guests(stack, tmp_path, ports)
-        web.do("sh", "-c", f"busybox nc -l -p 7000 > {heard} 2>/dev/null &", check=True)
-        talker = "(sleep 1; echo one; while [ ! -e go ]; do sleep 0.1; done; echo two; sleep 3) | nc 10.0.0.3 7000 &"
-        other.do(
-            "sh", "-c", f"cd {tmp_path}; {talker}".replace("nc 10", "busybox nc 10") + " true", check=True
-        )
-        until = time.monotonic() + 20
-        while not (heard.exists() and heard.read_text() == "one\n"):
-            assert time.monotonic() < until
-            time.sleep(0.1)
+        listener = web.start(LISTEN, "10.0.0.3")
+        stack.callback(end, listener)
+        assert hears(listener, within_s=60) == "ready"
+        talker = other.start(TALK, "10.0.0.3")
+        stack.callback(end, talker)
+        say(talker, "one")
+        assert hears(listener, within_s=60) == "one"
         assert linux.follow(tag, lambda: ports, around({WEB: OUT}))
-        (tmp_path / "go").touch()
-        time.sleep(2)
-        assert heard.read_text() == "one\n"
+        say(talker, "two")
+        assert hears(listener, within_s=3) == ""
+        assert linux.follow(tag, lambda: ports, open_to_it)
+        assert hears(listener, within_s=60) == "two"  # TCP tries again, and the rule is back
     linux.disconnect(ports)
+
+
+def end(process) -> None:
+    process.kill()
+    process.communicate()
 
 
 def test_a_port_without_groups_gets_its_lease_and_nothing_else(tag, tmp_path):

@@ -6,7 +6,6 @@ import random
 import string
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -28,6 +27,7 @@ from networking.wiring import linux, presence
 from tests.networking.host import Guest, open_around
 import msgspec
 guests = {}
+print(json.dumps("here"), flush=True)
 for line in sys.stdin:
     call = json.loads(line)
     answer = None
@@ -65,9 +65,8 @@ class FarHost:
             "DJANGO_SETTINGS_MODULE": "computecloud.settings",
             "COMPUTECLOUD_UNDERLAY_IP": self.underlay_ip,
         }
-        start = f"echo $PPID > {folder}/pid{number}; exec {sys.executable} -c '{HOST}'"
         self._process = subprocess.Popen(
-            [ROOM, "bash", "-c", start],
+            [ROOM, sys.executable, "-c", HOST],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
@@ -75,14 +74,15 @@ class FarHost:
         )
         self.folder = folder / str(number)
         self.folder.mkdir()
+        assert json.loads(self._process.stdout.readline()) == "here"
         self._link(number)
 
     def _link(self, number: int) -> None:
-        child = _innermost(self._process.pid)
+        [child] = Path(f"/proc/{self._process.pid}/task/{self._process.pid}/children").read_text().split()
         run = lambda *words: subprocess.run(words, check=True)  # noqa: E731
-        run("ip", "link", "add", f"ul{number}", "type", "veth", "peer", "name", "ul0", "netns", str(child))
+        run("ip", "link", "add", f"ul{number}", "type", "veth", "peer", "name", "ul0", "netns", child)
         run("ip", "link", "set", f"ul{number}", "master", "wire", "up")
-        inside = ["nsenter", "-t", str(child), "-n", "ip"]
+        inside = ["nsenter", "-t", child, "-n", "ip"]
         run(*inside, "addr", "add", f"{self.underlay_ip}/24", "dev", "ul0")
         run(*inside, "link", "set", "ul0", "up")
 
@@ -95,21 +95,6 @@ class FarHost:
     def end(self) -> None:
         self._process.stdin.close()
         self._process.wait(timeout=30)
-
-
-def _innermost(pid: int) -> int:
-    """Return the room's process whose network is its own: unshare's child."""
-    until = time.monotonic() + 60
-    while time.monotonic() < until:
-        children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
-        if children and _net(int(children[0])) != _net(os.getpid()):
-            return int(children[0])
-        time.sleep(0.05)
-    raise AssertionError("the room did not open")
-
-
-def _net(pid: int) -> str:
-    return os.readlink(f"/proc/{pid}/ns/net")
 
 
 @pytest.fixture

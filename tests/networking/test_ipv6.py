@@ -79,7 +79,7 @@ def test_dhcp_stays_on_where_guests_learn_their_addresses_by_it(api, net):
 def six(mode: str, **fields):
     """Return the facts of a network of IPv6 alone."""
     return network_facts(
-        "tst", "10.0.0.0/24", version=6, cidr="fd00:1::/64", gateway="fd00:1::1", ra_mode=mode,
+        "tst", "fd00:1::/64", version=6, gateway="fd00:1::1", ra_mode=mode,
         dhcp_address="fd00:1::2" if mode == "dhcpv6-stateful" else None, dns=["fd00::53"], **fields,
     )  # fmt: skip
 

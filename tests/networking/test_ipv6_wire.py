@@ -27,7 +27,7 @@ def tag():
 
 def six(tag: str):
     return network_facts(
-        tag, version=6, cidr=CIDR, gateway="fd00:1::1", dhcp_address=None, dns=[], ra_mode="slaac"
+        tag, CIDR, version=6, gateway="fd00:1::1", dhcp_address=None, dns=[], ra_mode="slaac"
     )
 
 

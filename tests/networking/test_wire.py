@@ -375,8 +375,8 @@ def test_connecting_is_quick(tag):
         connect([port_facts(network, number)])
         times.append(time.perf_counter() - began)
     print([f"{seconds * 1000:.0f} ms" for seconds in times])  # noqa: T201
-    assert times[0] < 1.0
-    assert min(times[1:]) < 0.3
+    assert times[0] < 3.0
+    assert min(times[1:]) < 1.0
 
 
 def test_what_is_left_over_is_named_and_removed_one_by_one(tag):
