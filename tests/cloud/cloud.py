@@ -22,8 +22,8 @@ from computecloud.cli.processes import alive
 from computecloud.cli.supervisor import Process, Supervisor
 from tests.cloud import leftovers
 from tests.cloud.gates import Gates
-from tests.cloud.patience import patience
 from tests.cloud.rabbitmq import RabbitMQ
+from tests.patience import patience
 
 UP_S, DOWN_S, COMMAND_S, PROCESS_S = 240.0, 120.0, 60.0, 30.0
 SSH_OPTIONS = (

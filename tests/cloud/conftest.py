@@ -17,8 +17,8 @@ import pytest
 from computecloud.config import ROOT
 from tests.cloud import leftovers, timings
 from tests.cloud.cloud import Cloud
-from tests.cloud.patience import patience
 from tests.cloud.rabbitmq import RabbitMQ, running
+from tests.patience import patience
 
 IMAGE = ROOT / "var" / "test" / "demo.qcow2"  # bin/test builds it first of all
 PACKAGES = Path(os.environ.get("COMPUTECLOUD_DEMO_CACHE", ROOT / "var" / "cache" / "demo-packages"))

@@ -12,7 +12,7 @@ import pytest
 
 from tests.cloud import timings
 from tests.cloud.cloud import Cloud, until
-from tests.cloud.patience import patience
+from tests.patience import patience
 
 pytestmark = [pytest.mark.cloud, pytest.mark.filterwarnings("ignore:::openstack")]
 

@@ -11,8 +11,8 @@ import pytest
 from computecloud.cli.failures import Failure
 from tests.cloud import timings
 from tests.cloud.cloud import Cloud, until
-from tests.cloud.patience import patience
 from tests.cloud.servers import ACTIVE_S, WHOLE, Server, boot, holdings, request
+from tests.patience import patience
 
 pytestmark = pytest.mark.cloud
 

@@ -7,9 +7,9 @@ import pytest
 
 from tests.cloud import timings
 from tests.cloud.cloud import Cloud, until
-from tests.cloud.patience import patience
 from tests.cloud.rabbitmq import RabbitMQ
 from tests.cloud.servers import WHOLE, Server, boot, holdings, request
+from tests.patience import patience
 
 pytestmark = pytest.mark.cloud
 

@@ -9,6 +9,8 @@ import tempfile
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from tests.patience import patience
+
 ROOT = Path(__file__).resolve().parents[2]
 
 
@@ -33,7 +35,7 @@ class Cloud:
         given = {"COMPUTECLOUD_STATE_DIR": str(self.state), **environment}
         command = [str(ROOT / "bin" / words[0]), *words[1:]]
         result = subprocess.run(
-            command, env=kept | given, capture_output=True, text=True, check=False, timeout=600
+            command, env=kept | given, capture_output=True, text=True, check=False, timeout=600 * patience()
         )
         assert not check or result.returncode == 0, f"{words}\n{result.stdout}\n{result.stderr}"
         return result

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.computecloud.installed import Cloud, free_port, proportional_mib
+from tests.patience import patience
 
 pytestmark = pytest.mark.cloud
 
@@ -73,7 +74,7 @@ def test_the_admin_has_its_style_sheet(cloud: Cloud) -> None:
 def test_a_killed_process_is_started_again(cloud: Cloud) -> None:
     before = cloud.pids()
     os.kill(before["web"], signal.SIGKILL)
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 20 * patience()
     while cloud.pids().get("web") in (None, before["web"]) and time.monotonic() < deadline:
         time.sleep(0.2)
     assert "Nothing to do" in cloud.up().stdout

@@ -12,6 +12,7 @@ import pytest
 
 from networking import names
 from tests.computecloud.installed import ROOT, Cloud
+from tests.patience import patience
 
 pytestmark = [pytest.mark.cloud, pytest.mark.guest]
 
@@ -94,7 +95,7 @@ def test_the_openstack_client_runs_a_servers_whole_life(cloud: Cloud, report: st
 
 
 def wait_for_status(cloud: Cloud, status: str) -> None:
-    deadline = time.monotonic() + 90
+    deadline = time.monotonic() + 90 * patience()
     while cloud.openstack("server", "show", "second", "-f", "value", "-c", "status").strip() != status:
         assert time.monotonic() < deadline, status
         time.sleep(0.5)

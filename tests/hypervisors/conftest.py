@@ -13,6 +13,7 @@ from hypervisors.driver import Disk, Driver, GuestSpec
 from hypervisors.registry import Options
 from tests.hypervisors import private_libvirt, tinyguest
 from tests.hypervisors.private_libvirt import PrivateLibvirt
+from tests.patience import patience
 
 HOST = "host-a"
 LAST_EPOCH = 2**62
@@ -117,7 +118,7 @@ def make_spec(*, base: Path | None, epoch: int = 1) -> GuestSpec:
 
 def until(condition: Callable[[], object], *, within_s: float = 15.0) -> None:
     """Wait until the condition holds; fail when the time is over."""
-    deadline = time.monotonic() + within_s
+    deadline = time.monotonic() + within_s * patience()
     while not condition():
         assert time.monotonic() < deadline, "waited in vain"
         time.sleep(0.02)

@@ -13,6 +13,8 @@ from typing import Any
 import paramiko
 import pycdlib
 
+from tests.patience import patience
+
 
 def free_port() -> int:
     with socket.socket() as probe:
@@ -49,7 +51,7 @@ class Guest:
 
     def wait_for(self, text: str, *, seconds: float) -> str:
         """Return the console line that holds text; fails with the console's end."""
-        deadline = time.monotonic() + seconds
+        deadline = time.monotonic() + seconds * patience()
         while time.monotonic() < deadline and self.process.poll() is None:
             found = [line for line in self.console.splitlines() if text in line]
             if found:

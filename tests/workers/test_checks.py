@@ -10,7 +10,7 @@ import pytest
 from computecloud.config import CONFIG
 from quotas import services as quotas
 from quotas.models import Charge, ProjectUsage
-from scheduling.models import Allocation, Inventory, Node
+from scheduling.models import Allocation, Inventory, Node, Policy, ServerGroup
 from tests.instances.conftest import Tenant, a_server
 from workers import archive, invariants
 from workers.driver import driver
@@ -86,6 +86,10 @@ def plant_counter():
 def plant_charge():
     ProjectUsage.objects.create(project_id="p", instances=1, cores=1, ram_mib=1)
     Charge.objects.create(consumer_id=uuid.uuid4(), project_id="p", instances=1, cores=1, ram_mib=1)
+
+
+def plant_miscounted_group():
+    ServerGroup.objects.create(project_id="p", user_id="u", name="g", policy=Policy.AFFINITY, placed=1)
 
 
 def plant_unrenewed_lease():
@@ -191,6 +195,7 @@ LEFTOVERS = {
     "inquiries are answered": plant_inquiry,
     "quota counters are the sums of charges": plant_counter,
     "charges belong to things that exist": plant_charge,
+    "server groups count their places": plant_miscounted_group,
 }
 
 

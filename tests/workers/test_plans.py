@@ -121,16 +121,21 @@ def test_no_statement_walks_through_the_ledger(what, accepted):
     Operation.objects.filter(id=late.id).update(deadline=1)
     waiting = accepted()
     Operation.objects.filter(id=waiting.id).update(admitted=False)
-    for _ in range(20):
-        Operation.objects.create(
+    Operation.objects.bulk_create(
+        Operation(
             kind="toy",
             state=State.SUCCEEDED,
             subject_type="toy",
-            subject_id=SUBJECT,
-            project_id="p",
-            finished_at=utc_now() - timedelta(days=30),
+            subject_id=SUBJECT if number < 20 else uuid.uuid4(),
+            project_id="p" if number < 20 else f"p{number % 50}",
+            finished_at=utc_now() - timedelta(days=30, seconds=number),
             dispatched_at=time.time(),
         )
+        for number in range(600)
+    )
+    if connection.vendor == "postgresql":  # else its plans come from what other tests had in the table
+        with connection.cursor() as cursor:
+            cursor.execute("ANALYZE workers_operation")
     with plans() as found:
         ASKED[what]()
     assert found
