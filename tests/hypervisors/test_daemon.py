@@ -21,10 +21,11 @@ from hypervisors.driver import (
 from hypervisors.registry import Options, load
 from tests.hypervisors.conftest import HOST, until
 from tests.hypervisors.private_libvirt import PrivateLibvirt
+from tests.patience import patience
 
 pytestmark = pytest.mark.guest
 
-LIMIT_S = 2.0
+LIMIT_S = 2.0 * patience()
 
 
 @pytest.fixture
