@@ -95,6 +95,12 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
         _about("most that one transfer into a host's image cache takes of the store; 0: as fast as it goes"),
     ] = 0.0
     public_cidr: Annotated[str, _about("addresses of the public network that bin/up makes")] = "172.24.4.0/24"
+    underlay_ip: Annotated[
+        str,
+        _about(
+            "IPv4 address by which other hosts carry guests' traffic here; empty: networks end at this host"
+        ),
+    ] = ""
     dns_servers: Annotated[str, _about("name servers handed to guests, comma separated")] = ""
     web_host: Annotated[str, _about("address the web server listens on")] = "127.0.0.1"
     web_port: Annotated[int, _about("port of the web server")] = 8774

@@ -19,6 +19,7 @@ class InstancesConfig(AppConfig):
         events.on("host.returns", on_host.clean_up)
         events.on("host.rebooted", on_host.resume_guests)
         events.on("host.echo", on_host.audit_power)
+        events.on("port.addresses", on_host.show_addresses)
         ask.register("console", on_host.console)
         ask.register("diagnostics", on_host.diagnostics)
         images.invariants.used_by(selectors.images_on_host)

@@ -12,7 +12,7 @@ import networking.services
 from computecloud.config import CONFIG
 from computecloud.wire.errors import Conflict
 from hypervisors.driver import PowerState
-from instances import transitions
+from instances import addresses, guests, transitions
 from instances.checks import LAST_EPOCH
 from instances.models import Instance
 from instances.services import servers
@@ -35,6 +35,12 @@ def follow_power(*, node: str, uuid: UUID, power_state: PowerState) -> None:
     log.info("guest.power", node=node, instance_id=str(uuid), power_state=power_state.name)
     if not transitions.observe(uuid, power_state.value, node=node):
         recovery.wake(uuid)
+
+
+def show_addresses(*, instance_id: UUID) -> None:
+    """Show in the server the addresses that its ports have by now."""
+    ports = [guests.port_to_json(port) for port in networking.services.facts_of(instance_id)]
+    transitions.note(instance_id, addresses=addresses.of_ports(ports))
 
 
 def console(params: dict[str, Any]) -> str:

@@ -84,6 +84,18 @@ def address_at(cidr: Cidr, offset: int) -> str:
     return str(cidr[offset])
 
 
+def link_local(mac: str) -> str:
+    """Return the address that a card gives itself on its link."""
+    return eui64("fe80::/64", mac)
+
+
+def eui64(cidr: str, mac: str) -> str:
+    """Return the address that a card gives itself in a /64 (RFC 4291, appendix A)."""
+    octets = bytes.fromhex(mac.replace(":", ""))
+    identifier = bytes([octets[0] ^ 2]) + octets[1:3] + b"\xff\xfe" + octets[3:]
+    return str(ipaddress.IPv6Network(cidr)[int.from_bytes(identifier, "big")])
+
+
 def check_in_subnet(address: Address, cidr: Cidr) -> None:
     """Raise InvalidAddress where a port on the range could not have this address."""
     if address.version != cidr.version or address not in cidr or address in _ends(cidr):

@@ -14,6 +14,7 @@ class PlannedNic:
     port_id: str | None = None
     fixed_ip: str | None = None
     tag: str = ""
+    groups: list[str] = field(default_factory=list)  # security groups of a port that is to be made
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +39,9 @@ class SubnetFacts:
     dhcp_address: str | None
     dns: list[str]
     routes: list[dict[str, str]]
+    ra_mode: str | None = (
+        None  # how guests learn their IPv6 addresses: slaac, dhcpv6-stateful, dhcpv6-stateless
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +56,16 @@ class NetworkFacts:
     external: bool
     mtu: int
     subnets: list[SubnetFacts]
+    vni: int = 0  # its number on the wire between hosts
+    wire: str = ""  # the device by which it meets other hosts
+
+
+@dataclass(frozen=True, slots=True)
+class AddressPair:
+    """A hardware address and a range from which a port may send beside its own."""
+
+    mac: str
+    cidr: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,8 +86,33 @@ class PortFacts:
     tag: str = ""
     routes: list[dict[str, str]] = field(default_factory=list)
     anti_spoofing: bool = True
+    groups: list[str] = field(default_factory=list)
+    pairs: list[AddressPair] = field(default_factory=list)
+    admin_up: bool = True
 
     @classmethod
     def from_json(cls, value: dict[str, Any]) -> Self:
         """Return what dataclasses.asdict made plain; raises msgspec.ValidationError."""
         return msgspec.convert(value, cls)
+
+
+@dataclass(frozen=True, slots=True)
+class RuleFacts:
+    """What a security group lets pass; protocol by number, ports inclusive (ICMP: type and code)."""
+
+    ingress: bool
+    version: int
+    protocol: int | None = None
+    low: int | None = None
+    high: int | None = None
+    prefix: str | None = None
+    group: str | None = None  # from or to the addresses of this group's ports
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What a host must know beside its ports: their groups' rules, who is in groups that rules name, other hosts."""
+
+    groups: dict[str, list[RuleFacts]] = field(default_factory=dict)
+    members: dict[str, list[str]] = field(default_factory=dict)  # addresses and ranges, by group
+    peers: dict[str, list[str]] = field(default_factory=dict)  # other hosts' underlay addresses, by network

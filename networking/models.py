@@ -1,11 +1,21 @@
-"""What is known of networks: their subnets, ports and the addresses taken."""
+"""What is known of networks: subnets, ports, addresses taken, who may talk to whom, and what is shared."""
 
+import json
 import uuid
+from typing import Any
 
 from django.db import models
-from django.db.models import Q
+from django.db.models import Q, Value
 
+from networking import protocols
 from workers.models import utc_now
+
+
+class ReadableJSON(json.JSONEncoder):
+    """JSON with letters of every script as they are, so that the database can be searched for them."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**{**options, "ensure_ascii": False})
 
 
 class Installation(models.Model):
@@ -22,6 +32,7 @@ class Tenant(models.Model):
 
     project_id = models.CharField(max_length=64, primary_key=True)
     made = models.BigIntegerField(default=0, help_text="how often something was made; rises only")
+    limits = models.JSONField(default=dict, help_text="{resource: how many}, where they are not the usual")
 
     def __str__(self) -> str:
         return self.project_id
@@ -34,6 +45,7 @@ class Owned(models.Model):
     project_id = models.CharField(max_length=64, blank=True)
     name = models.CharField(max_length=255, blank=True)
     description = models.CharField(max_length=255, blank=True)
+    tags = models.JSONField(default=list, blank=True, encoder=ReadableJSON)  # [text], sorted
     revision = models.BigIntegerField(default=0, help_text="rises with every change")
     created_at = models.DateTimeField(default=utc_now)
     updated_at = models.DateTimeField(default=utc_now)
@@ -55,6 +67,7 @@ class Network(Owned):
     )
     mtu = models.IntegerField(default=1450)
     vni = models.IntegerField(unique=True, help_text="its number on the wire between hosts")
+    port_security_enabled = models.BooleanField(default=True, help_text="what its new ports begin with")
     is_auto = models.BooleanField(default=False, help_text="made for a project that asked for networks: auto")
 
     class Meta:
@@ -101,6 +114,64 @@ class PortStatus(models.TextChoices):
     ACTIVE = "ACTIVE"
 
 
+class SecurityGroup(Owned):
+    """Rules for whom a port may talk to; what no rule of its groups allows is dropped."""
+
+    is_default = models.BooleanField(
+        default=False, help_text="ports of the project have it unless they say otherwise"
+    )
+
+    class Meta:
+        ordering = ["created_at", "id"]
+        indexes = [models.Index(fields=["project_id"], name="group_project")]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["project_id"], condition=Q(is_default=True), name="one_default_group_a_project"
+            )
+        ]
+
+
+class Direction(models.TextChoices):
+    """Which way the first packet goes that a rule lets pass, as its guest sees it."""
+
+    INGRESS = "ingress"
+    EGRESS = "egress"
+
+
+class SecurityGroupRule(Owned):
+    """Something that a group lets pass, answers included."""
+
+    group = models.ForeignKey(SecurityGroup, on_delete=models.CASCADE, related_name="rules")
+    direction = models.CharField(max_length=8, choices=Direction)
+    ip_version = models.IntegerField(default=4)
+    protocol = models.CharField(max_length=16, null=True, help_text="a name or a number; none: any")
+    port_min = models.IntegerField(null=True, help_text="ICMP: the type")
+    port_max = models.IntegerField(null=True, help_text="ICMP: the code")
+    remote_prefix = models.CharField(max_length=43, null=True)
+    remote_group = models.ForeignKey(
+        SecurityGroup,
+        on_delete=models.CASCADE,
+        null=True,
+        related_name="named_by",
+        help_text="its ports' addresses",
+    )
+    meaning = models.CharField(
+        max_length=255, help_text="all that it says in one form, so that it is said once"
+    )
+
+    class Meta:
+        ordering = ["created_at", "id"]
+        indexes = [models.Index(fields=["project_id"], name="rule_project")]
+        constraints = [models.UniqueConstraint(fields=["group", "meaning"], name="one_rule_a_meaning")]
+
+    def in_one_form(self) -> str:
+        """Return all that the rule says, in the form of its `meaning`."""
+        carried = protocols.number(self.protocol, self.ip_version)
+        remote = self.remote_prefix or self.remote_group_id or ""
+        parts = (self.direction, self.ip_version, carried, self.port_min, self.port_max, remote)
+        return " ".join("-" if part is None else str(part) for part in parts)
+
+
 class Port(Owned):
     """A plug on a network, with its hardware address; a guest's network card, or the network's DHCP server."""
 
@@ -122,8 +193,13 @@ class Port(Owned):
     vnic_type = models.CharField(max_length=64, default="normal")
     profile = models.JSONField(default=dict)
     port_security_enabled = models.BooleanField(default=True)
-    security_groups = models.JSONField(default=list)
-    allowed_address_pairs = models.JSONField(default=list)
+    security_groups = (
+        models.JSONField(  # nobody reads it; workers of the version before groups were rows write it
+            default=list, db_default=Value([], models.JSONField())
+        )
+    )
+    groups = models.ManyToManyField(SecurityGroup, through="PortGroup", related_name="ports")
+    allowed_address_pairs = models.JSONField(default=list)  # [{ip_address, mac_address}]
 
     class Meta:
         ordering = ["created_at", "id"]
@@ -154,3 +230,56 @@ class PortAddress(models.Model):
 
     def __str__(self) -> str:
         return self.address
+
+
+class PortGroup(models.Model):
+    """A security group of a port; the group can not go while it is there."""
+
+    port = models.ForeignKey(Port, on_delete=models.CASCADE, related_name="memberships")
+    group = models.ForeignKey(SecurityGroup, on_delete=models.PROTECT, related_name="memberships")
+
+    class Meta:
+        ordering = ["id"]
+        constraints = [models.UniqueConstraint(fields=["port", "group"], name="one_membership_a_group")]
+
+    def __str__(self) -> str:
+        return f"{self.port_id} in {self.group_id}"
+
+
+class HostWiring(models.Model):
+    """A host with wiring: where other hosts reach it, and whether it has followed all changes that concern it."""
+
+    host = models.CharField(max_length=255, primary_key=True)
+    underlay_ip = models.CharField(
+        max_length=39, blank=True, help_text="its address on the wire between hosts"
+    )
+    wanted = models.BigIntegerField(default=0, help_text="rises with every change that concerns the host")
+    done = models.BigIntegerField(default=0, help_text="what it has followed")
+
+    def __str__(self) -> str:
+        return f"{self.host}: {self.done} of {self.wanted}"
+
+
+class RbacPolicy(models.Model):
+    """A thing shared with one project, or with all."""
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    project_id = models.CharField(max_length=64, blank=True, help_text="whose the thing is")
+    object_type = models.CharField(max_length=32)  # network, security_group
+    object_id = models.UUIDField()
+    action = models.CharField(max_length=32)  # access_as_shared, access_as_external
+    target = models.CharField(max_length=64, help_text="a project, or * for all")
+    created_at = models.DateTimeField(default=utc_now)
+
+    class Meta:
+        ordering = ["created_at", "id"]
+        verbose_name_plural = "RBAC policies"
+        indexes = [models.Index(fields=["object_type", "target"], name="rbac_target")]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["object_type", "object_id", "action", "target"], name="shared_once"
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.object_type} {self.object_id} with {self.target}"

@@ -36,12 +36,13 @@ class NetworkNames:
     bridge: str
     veth: str  # the end in the bridge; the other end is eth0 in the namespace
     namespace: str
+    wire: str  # the VXLAN device, by which the bridge meets those of other hosts
 
 
 def network(tag: str, network_id: UUID) -> NetworkNames:
     """Return the names of a network's things."""
     digest = _digest(network_id.bytes, 9)
-    return NetworkNames(*(f"{PREFIX}{tag}{kind}{digest}" for kind in "bvn"))
+    return NetworkNames(*(f"{PREFIX}{tag}{kind}{digest}" for kind in "bvnx"))
 
 
 def table(tag: str) -> str:

@@ -10,9 +10,26 @@ from django.db.models import Q, QuerySet
 from computecloud.config import CONFIG
 from computecloud.wire.caller import Caller
 from networking import names
-from networking.errors import NetworkNotFound, PortNotFound, SubnetNotFound
-from networking.facts import FixedIp, NetworkFacts, PortFacts, SubnetFacts
-from networking.models import Installation, Network, Port, PortAddress, Subnet
+from networking.errors import (
+    NetworkNotFound,
+    PortNotFound,
+    RbacPolicyNotFound,
+    SecurityGroupNotFound,
+    SecurityGroupRuleNotFound,
+    SubnetNotFound,
+)
+from networking.facts import AddressPair, FixedIp, NetworkFacts, PortFacts, SubnetFacts
+from networking.models import (
+    Installation,
+    Network,
+    Port,
+    PortAddress,
+    PortGroup,
+    RbacPolicy,
+    SecurityGroup,
+    SecurityGroupRule,
+    Subnet,
+)
 
 
 @cache
@@ -29,19 +46,83 @@ def networks(caller: Caller) -> QuerySet[Network]:
     """Return the networks that the caller may see: its project's, shared and external ones; all for an admin."""
     if caller.is_admin:
         return Network.objects.all()
-    return Network.objects.filter(Q(project_id=caller.project_id) | Q(shared=True) | Q(external=True))
+    given = shared_with(caller.project_id or "", "network", "access_as_shared", "access_as_external")
+    seen = Q(project_id=caller.project_id) | Q(shared=True) | Q(external=True) | Q(pk__in=given)
+    return Network.objects.filter(seen)
+
+
+def usable_networks(project_id: str) -> QuerySet[Network]:
+    """Return the networks that a project may put ports on: its own and those that are shared with it."""
+    given = shared_with(project_id, "network", "access_as_shared")
+    return Network.objects.filter(Q(project_id=project_id) | Q(shared=True) | Q(pk__in=given))
+
+
+def shared_with(project_id: str, object_type: str, *actions: str) -> QuerySet[RbacPolicy, UUID]:
+    """Return the ids of what is shared with one project by name."""
+    policies = RbacPolicy.objects.filter(object_type=object_type, action__in=actions, target=project_id)
+    return policies.values_list("object_id", flat=True)
 
 
 def subnets(caller: Caller) -> QuerySet[Subnet]:
     """Return the subnets of the caller's project and of shared networks; all for an admin."""
     if caller.is_admin:
         return Subnet.objects.all()
-    return Subnet.objects.filter(Q(network__project_id=caller.project_id) | Q(network__shared=True))
+    given = shared_with(caller.project_id or "", "network", "access_as_shared")
+    return Subnet.objects.filter(
+        Q(network__project_id=caller.project_id) | Q(network__shared=True) | Q(network__in=given)
+    )
 
 
 def ports(caller: Caller) -> QuerySet[Port]:
     """Return the ports of the caller's project; all for an admin."""
     return Port.objects.all() if caller.is_admin else Port.objects.filter(project_id=caller.project_id)
+
+
+def security_groups(caller: Caller) -> QuerySet[SecurityGroup]:
+    """Return the groups of the caller's project and those shared with it; all for an admin."""
+    if caller.is_admin:
+        return SecurityGroup.objects.all()
+    project_id = caller.project_id or ""
+    given = RbacPolicy.objects.filter(object_type="security_group", target__in=[project_id, "*"])
+    return SecurityGroup.objects.filter(Q(project_id=project_id) | Q(pk__in=given.values("object_id")))
+
+
+def security_group_rules(caller: Caller) -> QuerySet[SecurityGroupRule]:
+    """Return the rules of the groups that the caller may see."""
+    if caller.is_admin:
+        return SecurityGroupRule.objects.all()
+    return SecurityGroupRule.objects.filter(group__in=security_groups(caller).values("pk"))
+
+
+def rbac_policies(caller: Caller) -> QuerySet[RbacPolicy]:
+    """Return the policies that the caller's project has made, or that give it something; all for an admin."""
+    if caller.is_admin:
+        return RbacPolicy.objects.all()
+    return RbacPolicy.objects.filter(Q(project_id=caller.project_id) | Q(target=caller.project_id))
+
+
+def security_group(caller: Caller, group_id: UUID) -> SecurityGroup:
+    """Return one group that the caller may see; raises SecurityGroupNotFound."""
+    found = security_groups(caller).filter(pk=group_id).first()
+    if found is None:
+        raise SecurityGroupNotFound(group_id)
+    return found
+
+
+def security_group_rule(caller: Caller, rule_id: UUID) -> SecurityGroupRule:
+    """Return one rule that the caller may see; raises SecurityGroupRuleNotFound."""
+    found = security_group_rules(caller).filter(pk=rule_id).first()
+    if found is None:
+        raise SecurityGroupRuleNotFound(rule_id)
+    return found
+
+
+def rbac_policy(caller: Caller, policy_id: UUID) -> RbacPolicy:
+    """Return one policy that the caller may see; raises RbacPolicyNotFound."""
+    found = rbac_policies(caller).filter(pk=policy_id).first()
+    if found is None:
+        raise RbacPolicyNotFound(policy_id)
+    return found
 
 
 def network(caller: Caller, network_id: UUID) -> Network:
@@ -84,6 +165,15 @@ def addresses_of(port_ids: Iterable[UUID]) -> dict[UUID, list[PortAddress]]:
     return found
 
 
+def groups_of(port_ids: Iterable[UUID]) -> dict[UUID, list[UUID]]:
+    """Return the ids of these ports' security groups by port id; one query."""
+    found: dict[UUID, list[UUID]] = defaultdict(list)
+    rows = PortGroup.objects.filter(port__in=list(port_ids)).values_list("port_id", "group_id")
+    for port_id, group_id in rows:
+        found[port_id].append(group_id)
+    return found
+
+
 def ports_of_instance(instance_id: UUID) -> list[Port]:
     """Return the ports that an instance holds, in the order of its network cards, each with its network."""
     return list(
@@ -92,22 +182,31 @@ def ports_of_instance(instance_id: UUID) -> list[Port]:
 
 
 def bound_ports(host: str) -> list[Port]:
-    """Return the ports bound to a host; what its wiring should be there for."""
-    return list(Port.objects.filter(host=host).order_by("id"))
+    """Return the ports bound to a host, with their networks; what its wiring should be there for."""
+    return list(Port.objects.filter(host=host).select_related("network").order_by("id"))
 
 
 def facts_of(instance_id: UUID) -> list[PortFacts]:
-    """Return an instance's network cards in order; three queries, however many there are."""
-    held = ports_of_instance(instance_id)
-    if not held:
+    """Return an instance's network cards in order; four queries, however many there are."""
+    return facts_of_ports(ports_of_instance(instance_id))
+
+
+def facts_of_ports(ports: list[Port]) -> list[PortFacts]:
+    """Return the facts of ports that were read with their networks; three queries, however many there are."""
+    if not ports:
         return []
-    by_network = subnets_of(port.network_id for port in held)
-    by_port = addresses_of(port.id for port in held)
-    return [port_facts(port, by_port[port.id], by_network[port.network_id]) for port in held]
+    by_network = subnets_of(port.network_id for port in ports)
+    by_port = addresses_of(port.id for port in ports)
+    groups = groups_of(port.id for port in ports)
+    return [
+        port_facts(port, by_port[port.id], by_network[port.network_id], groups[port.id]) for port in ports
+    ]
 
 
-def port_facts(port: Port, addresses: list[PortAddress], of_network: list[Subnet]) -> PortFacts:
-    """Return a port's facts from its rows: its addresses and all subnets of its network."""
+def port_facts(
+    port: Port, addresses: list[PortAddress], of_network: list[Subnet], groups: Iterable[UUID]
+) -> PortFacts:
+    """Return a port's facts from its rows: its addresses, all subnets of its network, and its groups."""
     called = names.network(tag(), port.network_id)
     by_id = {subnet.id: subnet for subnet in of_network}
     own = [by_id[address.subnet_id] for address in addresses]
@@ -129,6 +228,12 @@ def port_facts(port: Port, addresses: list[PortAddress], of_network: list[Subnet
         tag=port.tag,
         routes=[route for subnet in own for route in subnet.host_routes],
         anti_spoofing=port.port_security_enabled,
+        groups=[str(group_id) for group_id in groups],
+        pairs=[
+            AddressPair(pair.get("mac_address") or port.mac, pair["ip_address"])
+            for pair in port.allowed_address_pairs
+        ],
+        admin_up=port.admin_state_up and port.network.admin_state_up,
     )
 
 
@@ -152,9 +257,12 @@ def network_facts(network: Network, of_network: list[Subnet]) -> NetworkFacts:
                 dhcp_address=subnet.dhcp_address,
                 dns=_dns(subnet),
                 routes=subnet.host_routes,
+                ra_mode=subnet.ipv6_ra_mode if subnet.enable_dhcp else None,
             )
             for subnet in of_network
         ],
+        vni=network.vni,
+        wire=called.wire,
     )
 
 

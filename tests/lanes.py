@@ -1,4 +1,4 @@
-"""Which tests take turns, and which run side by side: those of one lane never meet, two lanes do not disturb each other.
+"""Which tests take turns, and which run side by side: those of one lane never meet, and no lane disturbs another.
 
 A plugin of pytest (`-p tests.lanes` in pyproject.toml) that `bin/test guest` and `bin/test cloud` make use of, with
 pytest-xdist's `--dist loadgroup`: on a slow machine a guest that boots leaves the second core with nothing to do.

@@ -78,6 +78,12 @@ def echo(host: str, number: int) -> None:
     events.emit("host.echo", host=host)
 
 
+@shared_task(name="workers.ring", base=messages.Known)
+def ring(host: str, event: str) -> None:
+    """Tell the rooms on this host that something of theirs has changed."""
+    events.emit(event, host=host)
+
+
 @shared_task(name="workers.inquiry", base=messages.Known)
 def inquiry(inquiry_id: str) -> None:
     """Answer a question that a web process put to this host."""

@@ -65,6 +65,8 @@ def bootstrap(*, admin_password: str, demo_password: str) -> bool:
     if made.changed:
         quotas.services.unlimit(made.admin_project_id)
     networking.services.bootstrap(project_id=made.admin_project_id)
+    for project_id in (made.admin_project_id, made.demo_project_id):
+        networking.services.let_in(project_id)
     return _make_flavors() or bool(made.changed)
 
 

@@ -10,9 +10,9 @@ from computecloud.wire.errors import InvalidInput
 from identity.caller import Caller
 from instances import selectors
 from instances.api.base import ComputeView
-from instances.api.server_bodies import ConsoleOutput, Lock, Reboot, ResetState
+from instances.api.server_bodies import ConsoleOutput, Lock, Reboot, ResetState, SecurityGroup
 from instances.models import Instance
-from instances.services import console, locking, servers
+from instances.services import console, locking, security_groups, servers
 from instances.states import VmState
 
 Handler = Callable[["ActionView", Instance, Any], HttpResponseBase]
@@ -57,6 +57,20 @@ def _console_output(view: "ActionView", instance: Instance, body: Any) -> HttpRe
     return view.answer({"output": console.output(instance, lines=lines)})
 
 
+def _add_security_group(view: "ActionView", instance: Instance, body: Any) -> HttpResponseBase:
+    view.enforce("os_compute_api:os-security-groups:add")
+    wanted = view.check(SecurityGroup, body, "addSecurityGroup")
+    security_groups.add(view.caller, instance, wanted["name"])
+    return view.answer(status=202)
+
+
+def _remove_security_group(view: "ActionView", instance: Instance, body: Any) -> HttpResponseBase:
+    view.enforce("os_compute_api:os-security-groups:remove")
+    wanted = view.check(SecurityGroup, body, "removeSecurityGroup")
+    security_groups.remove(view.caller, instance, wanted["name"])
+    return view.answer(status=202)
+
+
 ACTIONS: Mapping[str, Handler] = {
     "os-start": _simple("os_compute_api:servers:start", servers.start),
     "os-stop": _simple("os_compute_api:servers:stop", servers.stop),
@@ -69,6 +83,8 @@ ACTIONS: Mapping[str, Handler] = {
     "unlock": _simple("os_compute_api:os-lock-server:unlock", locking.unlock),
     "os-resetState": _reset_state,
     "os-getConsoleOutput": _console_output,
+    "addSecurityGroup": _add_security_group,
+    "removeSecurityGroup": _remove_security_group,
 }
 
 

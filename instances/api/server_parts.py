@@ -9,7 +9,7 @@ from computecloud.wire.errors import InvalidInput, NotFound
 from instances import selectors
 from instances.api.base import ComputeView
 from instances.api.server_bodies import MetaBody, MetadataBody
-from instances.services import diagnostics, metadata
+from instances.services import diagnostics, metadata, security_groups
 
 _IPS = "os_compute_api:ips:"
 _METADATA = "os_compute_api:server-metadata:"
@@ -41,6 +41,17 @@ class IpsOfNetworkView(ComputeView):
         if network not in found:
             raise NotFound("Instance is not a member of specified network")
         return self.answer({network: _plain(found[network])})
+
+
+class SecurityGroupsView(ComputeView):
+    """GET /servers/{id}/os-security-groups."""
+
+    def get(self, _request: Request, server_id: str) -> HttpResponseBase:
+        """List the groups of a server's ports, with their rules for what comes in."""
+        self.no_query()
+        self.enforce("os_compute_api:os-security-groups:list")
+        found = selectors.instance(server_id, self.caller)
+        return self.answer({"security_groups": security_groups.shown(found)})
 
 
 class MetadataView(ComputeView):

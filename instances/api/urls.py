@@ -28,6 +28,7 @@ urlpatterns: list[URLPattern] = [
     path("servers/<str:server_id>/topology", server_parts.TopologyView.as_view()),
     path("servers/<str:server_id>/tags", server_tags.TagsView.as_view()),
     path("servers/<str:server_id>/tags/<str:tag>", server_tags.TagView.as_view()),
+    path("servers/<str:server_id>/os-security-groups", server_parts.SecurityGroupsView.as_view()),
     path("servers/<str:server_id>/os-instance-actions", instance_actions.InstanceActionsView.as_view()),
     path(
         "servers/<str:server_id>/os-instance-actions/<str:request_id>",

@@ -113,11 +113,11 @@ def _look_up(caller: Caller, request: ServerRequest) -> _Found:
             key = selectors.keypair(caller.user_id, request.key_name)
         except NotFound:
             raise InvalidInput("Invalid key_name provided.") from None
-    fitting.check_security_groups(caller, request.security_groups)
     fitting.check_user_data(request.user_data)
     fitting.check_destination(request.destination)
     group_id = fitting.check_group(caller, request.hints)
-    nics = [asdict(nic) for nic in networking.services.plan(request.networks, caller)]
+    planned = networking.services.plan(request.networks, caller, security_groups=request.security_groups)
+    nics = [asdict(nic) for nic in planned]
     return _Found(flavor, image, key, nics, group_id)
 
 

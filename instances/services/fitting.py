@@ -2,7 +2,7 @@
 
 import base64
 import binascii
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any
 from uuid import UUID
 
@@ -18,7 +18,6 @@ from workers.models import Host
 
 USER_DATA_MAX_CHARS = 65_535
 _GIB = 1 << 30
-_USUAL_SECURITY_GROUP = "default"
 
 
 def check_size(caller: Caller, flavor: Flavor, image: ImageFacts) -> None:
@@ -59,13 +58,6 @@ def check_group(caller: Caller, wanted: Mapping[str, Any]) -> UUID | None:
     if not scheduling.selectors.groups(caller.project_id).filter(id=group_id).exists():
         raise InvalidInput(f"Instance group {group_id} could not be found.")
     return group_id
-
-
-def check_security_groups(caller: Caller, wanted: Iterable[str]) -> None:
-    """Raise InvalidInput where a group is not the one that every project has."""
-    for group in wanted:
-        if group != _USUAL_SECURITY_GROUP:
-            raise InvalidInput(f"Security group {group} not found for project {caller.project_id}.")
 
 
 def check_user_data(user_data: str | None) -> None:

@@ -1,31 +1,43 @@
-"""What clients ask beside networks: extensions, quotas, the default security group, the automatic network."""
+"""What clients ask beside networks: extensions, quotas, the automatic network."""
 
+import re
 from typing import Any
 
 from django.http import HttpResponseBase
 from rest_framework.request import Request
 
 from computecloud.wire.errors import InvalidInput, NotFound
+from computecloud.wire.fields import ID_PATTERN
+from identity import policy
 from networking import services
-from networking.api.documents import default_group_id
+from networking.api.serializers import QuotaUpdate
 from networking.api.views import NetworkApiView
 from networking.services import counting
 
 EXTENSIONS = {  # only what is true of this API
+    "allowed-address-pairs": "Allowed Address Pairs",
     "auto-allocated-topology": "Auto Allocated Topology Services",
+    "binding": "Port Binding",
     "external-net": "Neutron external network",
     "filter-validation": "Filter parameters validation",
     "ip-substring-filtering": "IP address substring filtering",
     "net-mtu": "Network MTU",
     "pagination": "Pagination support",
+    "port-security": "Port Security",
     "project-id": "project_id field enabled",
+    "provider": "Provider Network",
+    "quota_details": "Quota details management support",
+    "quotas": "Quota management support",
+    "rbac-policies": "RBAC Policies",
+    "rbac-security-groups": "Add security_group type to network RBAC",
+    "security-group": "security-group",
     "sorting": "Sorting support",
     "standard-attr-description": "standard-attr-description",
     "standard-attr-revisions": "Resource revision numbers",
+    "standard-attr-tag": "Tag support for resources with standard attribute",
     "standard-attr-timestamp": "Resource timestamps",
 }
 _UPDATED = "2026-01-01T00:00:00Z"
-_GROUP_NOTE = "Security groups are not built yet: all traffic passes, but for forged addresses."
 
 
 class Extensions(NetworkApiView):
@@ -47,59 +59,50 @@ class Extension(NetworkApiView):
 
 
 class Quotas(NetworkApiView):
-    """Projects with limits of their own: there are none."""
+    """Projects with limits of their own."""
 
     def get(self, _request: Request) -> HttpResponseBase:
         """List them."""
-        return self.answer({"quotas": []})
+        policy.require(self.caller, policy.ADMIN)
+        found = counting.limited_projects()
+        return self.answer(
+            {"quotas": [{**limits, "tenant_id": key, "project_id": key} for key, limits in found.items()]}
+        )
 
 
 class Quota(NetworkApiView):
-    """How much a project may have; the same for all."""
+    """How much a project may have."""
+
+    def put(self, _request: Request, project_id: str, part: str = "") -> HttpResponseBase:
+        """Change a project's limits; an administrator's to do."""
+        policy.require(self.caller, policy.ADMIN)
+        if part:
+            raise NotFound("The resource could not be found.")
+        counting.set_limits(_project(project_id), self.body(QuotaUpdate, key="quota"))
+        return self.answer({"quota": counting.limits(project_id)})
+
+    def delete(self, _request: Request, project_id: str, part: str = "") -> HttpResponseBase:
+        """Give a project the usual limits again; an administrator's to do."""
+        policy.require(self.caller, policy.ADMIN)
+        if part:
+            raise NotFound("The resource could not be found.")
+        counting.forget_limits(_project(project_id))
+        return self.answer(status=204)
 
     def get(self, _request: Request, project_id: str, part: str = "") -> HttpResponseBase:
         """Show the limits, the default ones, or with `details` also what is used."""
         if project_id != self.project_id and not self.caller.is_admin:
             raise NotFound(f"Quota for tenant {project_id[:64]} could not be found")
-        if not part or part == "default":
+        if part == "default":
             return self.answer({"quota": counting.LIMITS})
+        limits = counting.limits(project_id)
+        if not part:
+            return self.answer({"quota": limits})
         used = counting.used(project_id)
         details = {
-            name: {"limit": limit, "used": used[name], "reserved": 0}
-            for name, limit in counting.LIMITS.items()
+            name: {"limit": limit, "used": used[name], "reserved": 0} for name, limit in limits.items()
         }
         return self.answer({"quota": details})
-
-
-class SecurityGroups(NetworkApiView):
-    """The caller's project has one group."""
-
-    def get(self, request: Request) -> HttpResponseBase:
-        """List it, where the query's name, id or project is its own."""
-        group = _group(self.project_id)
-        query = request._request.GET
-        for key in ("id", "name", "project_id", "tenant_id"):
-            if key in query and str(group[key]) not in query.getlist(key):
-                return self.answer({"security_groups": []})
-        return self.answer({"security_groups": [group]})
-
-
-class SecurityGroup(NetworkApiView):
-    """The default group."""
-
-    def get(self, _request: Request, group_id: str) -> HttpResponseBase:
-        """Show it."""
-        if group_id != default_group_id(self.project_id):
-            raise NotFound(f"Security group {group_id[:64]} does not exist")
-        return self.answer({"security_group": _group(self.project_id)})
-
-
-class SecurityGroupRules(NetworkApiView):
-    """The rules of the default group."""
-
-    def get(self, _request: Request) -> HttpResponseBase:
-        """List them."""
-        return self.answer({"security_group_rules": _rules(self.project_id)})
 
 
 class AutoAllocatedTopology(NetworkApiView):
@@ -119,45 +122,12 @@ class AutoAllocatedTopology(NetworkApiView):
         )
 
 
+def _project(project_id: str) -> str:
+    if not re.fullmatch(ID_PATTERN, project_id):
+        raise InvalidInput(f"'{project_id[:64]}' is not the id of a project.")
+    return project_id
+
+
 def _extension(alias: str) -> dict[str, Any]:
     name = EXTENSIONS[alias]
     return {"alias": alias, "name": name, "description": name, "updated": _UPDATED, "links": []}
-
-
-def _group(project_id: str) -> dict[str, Any]:
-    return {
-        "id": default_group_id(project_id),
-        "name": "default",
-        "description": _GROUP_NOTE,
-        "project_id": project_id,
-        "tenant_id": project_id,
-        "stateful": True,
-        "shared": False,
-        "tags": [],
-        "revision_number": 0,
-        "security_group_rules": _rules(project_id),
-    }
-
-
-def _rules(project_id: str) -> list[dict[str, Any]]:
-    group_id = default_group_id(project_id)
-    return [
-        {
-            "id": default_group_id(f"{project_id} {direction} {ethertype}"),
-            "security_group_id": group_id,
-            "direction": direction,
-            "ethertype": ethertype,
-            "protocol": None,
-            "port_range_min": None,
-            "port_range_max": None,
-            "remote_ip_prefix": None,
-            "remote_group_id": None,
-            "remote_address_group_id": None,
-            "description": "",
-            "project_id": project_id,
-            "tenant_id": project_id,
-            "revision_number": 0,
-        }
-        for direction in ("ingress", "egress")
-        for ethertype in ("IPv4", "IPv6")
-    ]

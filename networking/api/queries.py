@@ -1,17 +1,21 @@
 """Reading a list's query: filters, fields, order and page. A key that means nothing is refused, not ignored."""
 
+import json
 import operator
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import reduce
 from typing import Any, TypeVar
 from uuid import UUID
 
-from django.db.models import Model, Q, QuerySet
+from django.db.models import F, Model, Q, QuerySet, TextField, Value
+from django.db.models.functions import Cast
+from django.db.models.lookups import Regex
 from django.http import QueryDict
 
 from computecloud.wire.errors import InvalidInput
-from networking.models import Port
+from networking.models import Port, PortGroup
 
 LIMIT_MAX = 1_000
 VALUES_MAX = 500
@@ -161,9 +165,17 @@ def _numbers(column: str) -> Condition:
     return condition
 
 
+def _ethertypes(values: list[str]) -> Q:
+    return Q(ip_version__in=[{"ipv4": 4, "ipv6": 6}.get(value.lower(), 0) for value in values])
+
+
 def _always(value: str) -> Condition:
     """Match a key whose value is the same for all."""
     return lambda values: Q() if value in values else Q(pk=None)
+
+
+def _groups(values: list[str]) -> Q:
+    return Q(pk__in=PortGroup.objects.filter(_ids("group")(values)).values("port"))
 
 
 def _fixed_ips(values: list[str]) -> Q:
@@ -186,6 +198,26 @@ def _fixed_ips(values: list[str]) -> Q:
     return Q(pk__in=Port.objects.filter(condition).values("pk"))
 
 
+def _tags(*, every: bool, wanted: bool) -> Condition:
+    """Match rows by their tags, each value a list with commas: all of them, or any; looked for in the JSON text."""
+
+    def condition(values: list[str]) -> Q:
+        found = Q()
+        for tag in filter(None, ",".join(values).split(",")):
+            text = Cast(F("tags"), TextField())
+            one = Q(Regex(text, Value(re.escape(json.dumps(tag, ensure_ascii=False)))))
+            found = (found & one) if every else (found | one)
+        return found if wanted or not found else ~found
+
+    return condition
+
+
+_TAGS: dict[str, Condition] = {
+    "tags": _tags(every=True, wanted=True),
+    "tags-any": _tags(every=False, wanted=True),
+    "not-tags": _tags(every=True, wanted=False),
+    "not-tags-any": _tags(every=False, wanted=False),
+}
 _OWNED: dict[str, Condition] = {
     "id": _ids("id"),
     "name": _text("name"),
@@ -205,17 +237,20 @@ _ORDER = {
 NETWORKS: Collection = Collection(
     {
         **_OWNED,
+        **_TAGS,
         "status": _always("ACTIVE"),
         "admin_state_up": _flags("admin_state_up"),
         "shared": _flags("shared"),
         "router:external": _flags("external"),
         "mtu": _numbers("mtu"),
+        "port_security_enabled": _flags("port_security_enabled"),
     },
-    {**_ORDER, "mtu": "mtu"},
+    {**_ORDER, "mtu": "mtu", "admin_state_up": "admin_state_up", "shared": "shared"},
 )
 SUBNETS: Collection = Collection(
     {
         **_OWNED,
+        **_TAGS,
         "network_id": _ids("network"),
         "ip_version": _numbers("ip_version"),
         "cidr": _text("cidr"),
@@ -229,6 +264,7 @@ SUBNETS: Collection = Collection(
 PORTS: Collection = Collection(
     {
         **_OWNED,
+        **_TAGS,
         "network_id": _ids("network"),
         "mac_address": _text("mac"),
         "device_id": _text("device_id"),
@@ -236,7 +272,50 @@ PORTS: Collection = Collection(
         "status": _text("status"),
         "admin_state_up": _flags("admin_state_up"),
         "fixed_ips": _fixed_ips,
+        "security_groups": _groups,
+        "port_security_enabled": _flags("port_security_enabled"),
         "binding:host_id": _text("host"),
     },
-    {**_ORDER, "mac_address": "mac", "device_id": "device_id", "status": "status"},
+    {
+        **_ORDER,
+        "mac_address": "mac",
+        "device_id": "device_id",
+        "device_owner": "device_owner",
+        "network_id": "network",
+        "status": "status",
+        "admin_state_up": "admin_state_up",
+    },
+)
+SECURITY_GROUPS: Collection = Collection({**_OWNED, **_TAGS}, _ORDER)
+SECURITY_GROUP_RULES: Collection = Collection(
+    {
+        **{key: condition for key, condition in _OWNED.items() if key != "name"},
+        "security_group_id": _ids("group"),
+        "direction": _text("direction"),
+        "ethertype": _ethertypes,
+        "protocol": _text("protocol"),
+        "port_range_min": _numbers("port_min"),
+        "port_range_max": _numbers("port_max"),
+        "remote_ip_prefix": _text("remote_prefix"),
+        "remote_group_id": _ids("remote_group"),
+    },
+    {
+        "id": "id",
+        "security_group_id": "group",
+        "direction": "direction",
+        "ethertype": "ip_version",
+        "created_at": "created_at",
+    },
+)
+RBAC_POLICIES: Collection = Collection(
+    {
+        "id": _ids("id"),
+        "project_id": _text("project_id"),
+        "tenant_id": _text("project_id"),
+        "object_type": _text("object_type"),
+        "object_id": _ids("object_id"),
+        "action": _text("action"),
+        "target_tenant": _text("target"),
+    },
+    {"id": "id", "object_type": "object_type", "action": "action", "target_tenant": "target"},
 )

@@ -7,14 +7,32 @@ from rest_framework.serializers import ListField
 from computecloud.wire import fields
 from computecloud.wire.errors import InvalidInput
 from computecloud.wire.serializers import StrictSerializer
+from networking.errors import SecurityGroupInvalidPortValue, SecurityGroupRuleInvalidEtherType
 
+TARGET = r"[*]|[a-zA-Z0-9_-]{1,64}"
 MAC = r"[0-9a-fA-F]{2}(:[0-9a-fA-F]{2}){5}"
 IPV6_MODES = ["slaac", "dhcpv6-stateful", "dhcpv6-stateless", None]
 MTU_MIN, MTU_MAX = 68, 9_216
+GROUPS_MAX = 64
+TAG_MAX_CHARS, TAGS_MAX = 60, 50
 
 
 def _text() -> fields.Text:
     return fields.Text(required=False)
+
+
+def _limit() -> fields.Integer:
+    return fields.Integer(required=False, min_value=-1)
+
+
+class _Word(fields.StrictField):
+    """A short word or a whole number, as text."""
+
+    def to_internal_value(self, data: Any) -> Any:
+        """Return its text."""
+        if isinstance(data, bool) or not isinstance(data, str | int) or len(str(data)) > 64:
+            self.refuse(f"{type(data).__name__} is not a short text or a number")
+        return str(data)
 
 
 class Owned(StrictSerializer):
@@ -41,6 +59,8 @@ class NetworkUpdate(StrictSerializer):
     description = _text()
     admin_state_up = fields.Boolean(required=False)
     shared = fields.Boolean(required=False)
+    external = fields.Boolean(required=False)
+    port_security_enabled = fields.Boolean(required=False)
 
 
 class NetworkCreate(Owned):
@@ -51,6 +71,7 @@ class NetworkCreate(Owned):
     shared = fields.Boolean(required=False)
     external = fields.Boolean(required=False)
     mtu = fields.Integer(required=False, min_value=MTU_MIN, max_value=MTU_MAX)
+    port_security_enabled = fields.Boolean(required=False)
 
 
 class AllocationPool(StrictSerializer):
@@ -122,6 +143,28 @@ class WantedAddress(StrictSerializer):
         return attrs
 
 
+class AddressPair(StrictSerializer):
+    """An address or range that a port may use beside its own, by its own hardware address or another."""
+
+    ip_address = fields.Text(max_length=43)
+    mac_address = fields.Text(required=False, max_length=17, pattern=MAC)
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        """Return the pair; raises InvalidInput for a hardware address that no card may have."""
+        checked: dict[str, Any] = super().validate(attrs)
+        if "mac_address" in checked:
+            checked["mac_address"] = _card(checked["mac_address"])
+        return checked
+
+
+def _card(mac: str) -> str:
+    """Return a hardware address in its usual form; raises InvalidInput where no card may have it."""
+    lower = mac.lower()
+    if int(lower[:2], 16) & 1 or lower == "00:00:00:00:00:00":
+        raise InvalidInput(f"Invalid input for mac_address. Reason: '{lower}' is not a card's address.")
+    return lower
+
+
 class PortUpdate(StrictSerializer):
     """Changes of a port."""
 
@@ -133,17 +176,17 @@ class PortUpdate(StrictSerializer):
     device_owner = _text()
     mac = fields.Text(required=False, max_length=17, pattern=MAC)
     fixed_ips = WantedAddress(many=True, required=False, max_length=16)  # type: ignore[call-arg]
-    security_groups = ListField(child=fields.Uuid(), required=False, max_length=5)
+    security_groups = ListField(child=fields.Uuid(), required=False, max_length=GROUPS_MAX, allow_null=True)
+    port_security_enabled = fields.Boolean(required=False)
+    allowed_address_pairs = AddressPair(many=True, required=False)
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
         """Return the attributes; raises InvalidInput for a hardware address that no card may have."""
         checked: dict[str, Any] = super().validate(attrs)
         if "mac" in checked:
-            checked["mac"] = checked["mac"].lower()
-            if int(checked["mac"][:2], 16) & 1 or checked["mac"] == "00:00:00:00:00:00":
-                raise InvalidInput(
-                    f"Invalid input for mac_address. Reason: '{checked['mac']}' is not a card's address."
-                )
+            checked["mac"] = _card(checked["mac"])
+        if "security_groups" in checked:
+            checked["security_groups"] = checked["security_groups"] or []
         return checked
 
 
@@ -153,3 +196,96 @@ class PortCreate(PortUpdate, Owned):
     keys = {"mac": "mac_address", "vnic_type": "binding:vnic_type"}
     network_id = fields.Uuid()
     vnic_type = fields.Choice(["normal"], required=False)
+
+
+class SecurityGroupUpdate(StrictSerializer):
+    """Changes of a security group."""
+
+    name = _text()
+    description = _text()
+
+
+class SecurityGroupCreate(Owned):
+    """A new security group."""
+
+
+class RuleUpdate(StrictSerializer):
+    """Changes of a rule: what it says stays."""
+
+    description = _text()
+
+
+class RuleCreate(StrictSerializer):
+    """A new rule of a security group; protocol and ports are words and numbers in many forms."""
+
+    security_group_id = fields.Uuid()
+    direction = fields.Choice(["ingress", "egress"])
+    ethertype = fields.Text(required=False, max_length=16, allow_null=True)
+    protocol = _Word(required=False, allow_null=True)
+    port_range_min = _Word(required=False, allow_null=True)
+    port_range_max = _Word(required=False, allow_null=True)
+    remote_ip_prefix = fields.Text(required=False, max_length=43, allow_null=True)
+    remote_group_id = fields.Uuid(required=False, allow_null=True)
+    description = _text()
+    project_id = fields.Identifier(required=False)
+    tenant_id = fields.Identifier(required=False)
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        """Return what a NewRule is made of; raises InvalidInput for words that mean nothing."""
+        ethertype = attrs.get("ethertype") or "IPv4"
+        if ethertype.lower() not in ("ipv4", "ipv6"):
+            raise SecurityGroupRuleInvalidEtherType(ethertype)
+        remote_group = attrs.get("remote_group_id")
+        return {
+            "group_id": attrs["security_group_id"],
+            "direction": attrs["direction"],
+            "ip_version": int(ethertype[-1]),
+            "protocol": attrs.get("protocol"),
+            "port_min": _port(attrs.get("port_range_min")),
+            "port_max": _port(attrs.get("port_range_max")),
+            "remote_prefix": attrs.get("remote_ip_prefix") or None,
+            "remote_group_id": remote_group,
+            "description": attrs.get("description", ""),
+        }
+
+
+def _port(text: str | None) -> int | None:
+    if text is None:
+        return None
+    if not (text.isascii() and text.isdigit() and len(text) <= 5):
+        raise SecurityGroupInvalidPortValue(text[:64])
+    return int(text)
+
+
+class RbacPolicyUpdate(StrictSerializer):
+    """With whom a thing is shared instead."""
+
+    keys = {"target": "target_tenant"}
+    target = fields.Text(min_length=1, max_length=64, pattern=TARGET)
+
+
+class RbacPolicyCreate(RbacPolicyUpdate):
+    """What is shared with whom."""
+
+    object_type = fields.Text(max_length=64)
+    object_id = fields.Uuid()
+    action = fields.Text(max_length=64)
+    project_id = fields.Identifier(required=False)
+    tenant_id = fields.Identifier(required=False)
+
+
+class Tags(StrictSerializer):
+    """All tags of a thing."""
+
+    tags = ListField(child=fields.Text(min_length=1, max_length=TAG_MAX_CHARS), max_length=TAGS_MAX)
+
+
+class QuotaUpdate(StrictSerializer):
+    """Limits of a project; -1 for none."""
+
+    network = _limit()
+    subnet = _limit()
+    port = _limit()
+    security_group = _limit()
+    security_group_rule = _limit()
+    rbac_policy = _limit()

@@ -5,6 +5,7 @@ from typing import Any, ClassVar
 from urllib.parse import urlencode
 from uuid import UUID
 
+from django.db import transaction
 from django.http import HttpResponseBase
 from rest_framework.request import Request
 
@@ -23,6 +24,8 @@ from networking.services import WantedIp
 from networking.services.networks import NewNetwork
 from networking.services.ports import NewPort
 from networking.services.subnets import NewSubnet
+
+BULK_MAX = 100  # things that one request makes
 
 
 class NetworkApiView(ApiView):
@@ -52,6 +55,7 @@ class CollectionView(NetworkApiView):
     singular: ClassVar[str]
     collection: ClassVar[Collection]
     new: ClassVar[type[StrictSerializer]]
+    most: ClassVar[int] = BULK_MAX
 
     def rows(self) -> Any:
         """Return all that the caller may see."""
@@ -74,10 +78,26 @@ class CollectionView(NetworkApiView):
             body[f"{self.plural}_links"] = [self._next(found, asked)]
         return self.answer(body)
 
+    def create_all(self, wanted: list[dict[str, Any]]) -> list[Any]:
+        """Make all of these, or none."""
+        with transaction.atomic():
+            return [self.create(one) for one in wanted]
+
     def post(self, _request: Request) -> HttpResponseBase:
-        """Make one."""
-        made = self.create(self.body(self.new, key=self.singular))
-        return self.answer({self.singular: self.documents([made])[0]}, 201)
+        """Make one, or all of several or none."""
+        data = self.payload()
+        if not isinstance(data, dict):
+            raise InvalidInput("Malformed request body: it must be a JSON object.")
+        if self.plural not in data:
+            made = self.create(self.check(self.new, self.unwrap(data, self.singular), self.singular))
+            return self.answer({self.singular: self.documents([made])[0]}, 201)
+        several = self.unwrap(data, self.plural)
+        if not isinstance(several, list) or not 0 < len(several) <= self.most:
+            raise InvalidInput(
+                f"Invalid input for {self.plural}. Reason: it must be a list of 1 to {self.most} objects."
+            )
+        wanted = [self.check(self.new, one, f"{self.plural}.{at}") for at, one in enumerate(several)]
+        return self.answer({self.plural: self.documents(self.create_all(wanted))}, 201)
 
     def _next(self, found: Sequence[Any], asked: Asked) -> dict[str, str]:
         query = self._plain.GET.copy()
@@ -213,8 +233,7 @@ class Ports(CollectionView):
 
     def create(self, wanted: dict[str, Any]) -> Any:
         """Make a port with its addresses."""
-        groups_of = wanted.get("project_id") or self.project_id
-        return services.create_port(NewPort(**_port(wanted, groups_of)), caller=self.caller)
+        return services.create_port(NewPort(**_port(wanted)), caller=self.caller)
 
 
 class Port(ItemView):
@@ -233,16 +252,10 @@ class Port(ItemView):
 
     def wanted(self, body: dict[str, Any]) -> dict[str, Any]:
         """Return the changes, with addresses as the service takes them."""
-        return _port(body, self.project_id)
+        return _port(body)
 
 
-def _port(wanted: dict[str, Any], project_id: str) -> dict[str, Any]:
-    groups = wanted.pop("security_groups", None)
-    if groups is not None and [str(group) for group in groups] != [documents.default_group_id(project_id)]:
-        raise InvalidInput(
-            "Invalid input for security_groups. Reason: this cloud has no security groups yet; "
-            "every port has its project's group 'default', which lets all traffic through."
-        )
+def _port(wanted: dict[str, Any]) -> dict[str, Any]:
     if "fixed_ips" in wanted:
         wanted["fixed_ips"] = [WantedIp(**wish) for wish in wanted["fixed_ips"]]
     return wanted

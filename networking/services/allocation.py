@@ -18,8 +18,9 @@ from django.db.models import Exists, F, OuterRef
 
 from computecloud.wire.errors import Conflict
 from networking import addressing
-from networking.addressing import Pool
+from networking.addressing import Address, Pool
 from networking.errors import (
+    AllocationOnAutoAddressSubnet,
     InvalidIpForNetwork,
     IpAddressGenerationFailure,
     IpAddressInUse,
@@ -28,6 +29,7 @@ from networking.errors import (
 from networking.models import Port, PortAddress, Subnet
 
 ATTEMPTS = 10
+AUTOMATIC = ("slaac", "dhcpv6-stateless")
 T = TypeVar("T")
 
 
@@ -61,15 +63,33 @@ def give(port: Port, wanted: Iterable[WantedIp], subnets: list[Subnet], attempt:
     """
     asked = list(wanted)
     if not asked:
-        versions = sorted({subnet.ip_version for subnet in subnets})
-        return [_any(port, [s for s in subnets if s.ip_version == version], attempt) for version in versions]
+        chosen = [subnet for subnet in subnets if not is_automatic(subnet)]
+        versions = sorted({subnet.ip_version for subnet in chosen})
+        given = [_any(port, [s for s in chosen if s.ip_version == version], attempt) for version in versions]
+        return given + [take_own(port, subnet) for subnet in subnets if is_automatic(subnet)]
     return [_one(port, wish, subnets, attempt) for wish in asked]
+
+
+def is_automatic(subnet: Subnet) -> bool:
+    """Tell whether guests of the subnet make their addresses themselves, from its prefix and their cards."""
+    return subnet.ipv6_address_mode in AUTOMATIC
+
+
+def take_own(port: Port, subnet: Subnet) -> PortAddress:
+    """Give the port the address that its card makes of the subnet's prefix; raises IpAddressInUse."""
+    return _take(port, subnet, ipaddress.ip_address(addressing.eui64(subnet.cidr, port.mac)))
 
 
 def take(port: Port, subnet: Subnet, address: str) -> PortAddress:
     """Give the port this address; raises IpAddressInUse, InvalidAddress."""
-    cidr = ipaddress.ip_network(subnet.cidr)
     parsed = addressing.parse_address(address)
+    if is_automatic(subnet) and address != addressing.eui64(subnet.cidr, port.mac):
+        raise AllocationOnAutoAddressSubnet(parsed, subnet.pk)
+    return _take(port, subnet, parsed)
+
+
+def _take(port: Port, subnet: Subnet, parsed: Address) -> PortAddress:
+    cidr = ipaddress.ip_network(subnet.cidr)
     addressing.check_in_subnet(parsed, cidr)
     held = PortAddress.objects.filter(subnet=subnet, address=str(parsed))
     if str(parsed) == subnet.gateway_ip or held.exists():
@@ -105,7 +125,7 @@ def _one(port: Port, wish: WantedIp, subnets: list[Subnet], attempt: int) -> Por
 
 def _any(port: Port, choices: list[Subnet], attempt: int) -> PortAddress:
     for subnet in choices:
-        taken = take_any(port, subnet, attempt)
+        taken = take_own(port, subnet) if is_automatic(subnet) else take_any(port, subnet, attempt)
         if taken is not None:
             return taken
     raise IpAddressGenerationFailure(port.network_id)

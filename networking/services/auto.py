@@ -2,8 +2,9 @@
 
 from uuid import UUID, uuid4
 
-from django.db.models import Exists, OuterRef, Q
+from django.db.models import Exists, OuterRef
 
+from networking import selectors
 from networking.errors import NetworkAmbiguous
 from networking.models import Network, Subnet
 from networking.services.allocation import until_unique
@@ -18,10 +19,10 @@ def default_network(project_id: str) -> UUID | None:
 
     Networks without a subnet do not count. Raises NetworkAmbiguous where there are several.
     """
-    usable = Network.objects.filter(
+    usable = selectors.usable_networks(project_id).filter(
         Exists(Subnet.objects.filter(network=OuterRef("pk"))), admin_state_up=True
     )
-    found = usable.filter(Q(project_id=project_id) | Q(shared=True)).values_list("id", "project_id")
+    found = usable.values_list("id", "project_id")
     own = [network_id for network_id, owner in found if owner == project_id]
     candidates = own or [network_id for network_id, _ in found]
     if len(candidates) > 1:

@@ -1,6 +1,7 @@
 """What a fresh installation begins with: the public network, by which guests reach the world and the host them."""
 
 import ipaddress
+from dataclasses import replace
 from pathlib import Path
 from uuid import NAMESPACE_URL, UUID, uuid5
 
@@ -9,14 +10,17 @@ import structlog
 from computecloud.config import CONFIG
 from networking import addressing, names, selectors
 from networking.addressing import Cidr
-from networking.models import Network
+from networking.models import Network, SecurityGroup
 from networking.services.allocation import until_unique
+from networking.services.groups import default_group
 from networking.services.networks import NewNetwork, add_network
+from networking.services.rules import NewRule, add_rule
 from networking.services.subnets import NewSubnet, add_subnet
 
 log = structlog.get_logger()
 ROUTES = Path("/proc/net/route")
 MTU = 1500
+VXLAN = 50  # bytes that a frame grows by on its way to another host
 
 
 def bootstrap(*, project_id: str = "", routes: Path = ROUTES) -> UUID:
@@ -30,7 +34,7 @@ def bootstrap(*, project_id: str = "", routes: Path = ROUTES) -> UUID:
         return network_id
     used, uplink_mtu = ranges_in_use(routes)
     cidr = addressing.free_cidr(CONFIG.public_cidr, used)
-    new = NewNetwork(name="public", shared=True, external=True, mtu=min(MTU, uplink_mtu))
+    new = NewNetwork(name="public", shared=True, external=True, mtu=min(MTU, uplink_mtu) - VXLAN)
 
     def write(attempt: int) -> None:
         if Network.objects.filter(pk=network_id).exists():
@@ -43,6 +47,17 @@ def bootstrap(*, project_id: str = "", routes: Path = ROUTES) -> UUID:
     until_unique(write)
     log.info("network.public", network_id=str(network_id), cidr=cidr)
     return network_id
+
+
+def let_in(project_id: str) -> None:
+    """Have a project's default group let in SSH and ping, where the project has no group yet: a newcomer tries both."""
+    if SecurityGroup.objects.filter(project_id=project_id).exists():
+        return
+    group = SecurityGroup.objects.get(pk=default_group(project_id))
+    for ip_version, ping in ((4, "icmp"), (6, "ipv6-icmp")):
+        icmp = NewRule(group_id=group.pk, direction="ingress", ip_version=ip_version, protocol=ping)
+        add_rule(group, icmp)
+        add_rule(group, replace(icmp, protocol="tcp", port_min=22, port_max=22))
 
 
 def ranges_in_use(routes: Path) -> tuple[list[Cidr], int]:

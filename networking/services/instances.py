@@ -2,7 +2,7 @@
 
 import ipaddress
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 from uuid import UUID, uuid5
 
@@ -11,12 +11,14 @@ from django.db.models import Q
 
 from computecloud.wire.caller import Caller
 from computecloud.wire.errors import Forbidden, InvalidInput, QuotaExceeded
-from networking import names, selectors
+from networking import names, selectors, wiring
 from networking.errors import NetworkNotFound, PortInUse, PortNotFound
 from networking.facts import PlannedNic, PortFacts
-from networking.models import Network, Port, PortAddress, PortStatus, Subnet
+from networking.models import Network, Port, PortAddress, PortStatus, SecurityGroup, Subnet
+from networking.services import groups, spreading
 from networking.services.allocation import WantedIp, give, until_unique
 from networking.services.auto import auto_network, default_network
+from networking.services.ports import put_in_groups
 from workers.models import utc_now
 
 NICS_MAX = 16
@@ -25,12 +27,21 @@ OWNER = "compute:nova"
 Requested = str | Sequence[Mapping[str, Any]] | None
 
 
-def plan(requested: Requested, caller: Caller) -> list[PlannedNic]:
+def plan(requested: Requested, caller: Caller, *, security_groups: Sequence[str] = ()) -> list[PlannedNic]:
     """Return the network cards that a request for a server means.
 
     requested: None where it says nothing, "auto", "none", or a list of {uuid | port, fixed_ip?, tag?}.
+    security_groups: names or ids of groups for the ports that are made; none: the project's default group.
     Raises InvalidInput, Forbidden, PortInUse, QuotaExceeded or NetworkAmbiguous, in Nova's words.
     """
+    planned = _planned(requested, caller)
+    if all(nic.port_id for nic in planned) and set(security_groups) <= {groups.DEFAULT}:
+        return planned
+    chosen = [str(group_id) for group_id in groups.named(security_groups, caller.project_id or "")]
+    return [nic if nic.port_id else replace(nic, groups=chosen) for nic in planned]
+
+
+def _planned(requested: Requested, caller: Caller) -> list[PlannedNic]:
     project_id = caller.project_id or ""
     if requested == "none":
         return []
@@ -68,7 +79,7 @@ def bind(
         if any(port.host != host for port in held.values()):
             with transaction.atomic():
                 fence()
-                Port.objects.filter(instance_id=instance_id).update(host=host, status=PortStatus.BUILD)
+                _move(instance_id, host)
         return selectors.facts_of(instance_id)
     subnets = selectors.subnets_of(UUID(nic.network_id) for nic in plan)
 
@@ -80,26 +91,42 @@ def bind(
         )  # so that two binds can not wait in a ring
         if have:
             fence()
-            Port.objects.filter(instance_id=instance_id).update(host=host)
+            _move(instance_id, host)
         return [holder.get(i, nic, subnets.get(UUID(nic.network_id), []), attempt) for i, nic in in_order]
 
     made = until_unique(write)
     if len(made) < len(plan) or any(nic.port_id for nic in plan):
         return selectors.facts_of(instance_id)
     made.sort(key=lambda pair: pair[0].index)
-    return [selectors.port_facts(port, addresses, subnets[port.network_id]) for port, addresses in made]
+    return [
+        selectors.port_facts(
+            port, addresses, subnets[port.network_id], [UUID(group) for group in plan[port.index].groups]
+        )
+        for port, addresses in made
+    ]
+
+
+def _move(instance_id: UUID, host: str) -> None:
+    """Give the instance's ports to a host; those that know them elsewhere are told."""
+    held = Port.objects.filter(instance_id=instance_id)
+    if wiring.wires():
+        spreading.unwired(held.exclude(host=host))
+    held.exclude(host=host).update(host=host, status=PortStatus.BUILD)
 
 
 def mark_wired(instance_id: UUID) -> None:
     """Say that the instance's ports are wired on their host: they become ACTIVE."""
     held = Port.objects.filter(instance_id=instance_id)
-    held.exclude(status=PortStatus.ACTIVE).update(status=PortStatus.ACTIVE)
+    if held.exclude(status=PortStatus.ACTIVE).update(status=PortStatus.ACTIVE) and wiring.wires():
+        spreading.wired(instance_id)
 
 
 def unbind(instance_id: UUID) -> None:
     """Let go of the instance's ports: those made for it go, with their addresses; the others are free again."""
     with transaction.atomic(savepoint=False):
         held = Port.objects.filter(instance_id=instance_id)
+        if wiring.wires():
+            spreading.unwired(held)
         held.filter(made_by_instance=False).update(
             instance_id=None, device_id="", device_owner="", host="", status=PortStatus.DOWN, index=0, tag=""
         )
@@ -129,10 +156,15 @@ class _Holder:
             network=subnets[0].network,
             project_id=self.project_id,
             made_by_instance=True,
+            port_security_enabled=subnets[0].network.port_security_enabled,
             **self._binding(index, nic),
         )
         port.mac = names.mac(port.id, attempt)
         port.save(force_insert=True)
+        chosen = [UUID(group) for group in nic.groups] if port.port_security_enabled else []
+        if attempt:  # one of them may have been deleted meanwhile
+            chosen = list(SecurityGroup.objects.filter(pk__in=chosen).values_list("pk", flat=True))
+        put_in_groups(port, chosen)
         wanted = [WantedIp(address=nic.fixed_ip)] if nic.fixed_ip else []
         return port, give(port, wanted, subnets, attempt)
 
@@ -230,11 +262,14 @@ def _usable_subnets(network_ids: list[UUID], caller: Caller) -> dict[UUID, list[
         row.id: row for row in selectors.networks(caller).filter(pk__in=network_ids)
     }
     subnets = selectors.subnets_of(network_ids)
+    usable = {network_id for network_id, row in networks.items() if row.project_id == caller.project_id}
+    if not caller.is_admin and any(not row.shared for row in networks.values() if row.id not in usable):
+        usable |= set(selectors.usable_networks(caller.project_id or "").values_list("pk", flat=True))
     for network_id in network_ids:
         network = networks.get(network_id)
         if network is None:
             raise InvalidInput(f"Network {network_id} could not be found.")
-        if not (network.shared or caller.is_admin or network.project_id == caller.project_id):
+        if not (network.shared or caller.is_admin or network_id in usable):
             raise Forbidden(f"It is not allowed to create an interface on external network {network_id}")
         if not subnets[network_id]:
             raise InvalidInput(f"Network {network_id} requires a subnet in order to boot instances on.")

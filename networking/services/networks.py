@@ -10,8 +10,8 @@ from django.db.models import F
 from computecloud.wire.caller import Caller
 from networking import selectors
 from networking.errors import InvalidSharedSetting, NetworkInUse, NetworkNotFound, PolicyNotAuthorized
-from networking.models import Network, Port, PortAddress, Subnet
-from networking.services import counting
+from networking.models import Network, Port, PortAddress, RbacPolicy, Subnet
+from networking.services import counting, sharing, spreading
 from networking.services.allocation import until_unique
 from networking.services.ports import DHCP
 from workers.models import utc_now
@@ -31,6 +31,7 @@ class NewNetwork:
     shared: bool = False
     external: bool = False
     mtu: int = TENANT_MTU
+    port_security_enabled: bool = True
 
 
 def create_network(new: NewNetwork, *, caller: Caller) -> Network:
@@ -48,7 +49,7 @@ def create_network(new: NewNetwork, *, caller: Caller) -> Network:
 
 def add_network(new: NewNetwork, *, network_id: UUID, project_id: str, is_auto: bool = False) -> Network:
     """Write the row with a number of its own; call it in until_unique's write."""
-    return Network.objects.create(
+    network = Network.objects.create(
         id=network_id,
         project_id=project_id,
         name=new.name,
@@ -57,13 +58,16 @@ def add_network(new: NewNetwork, *, network_id: UUID, project_id: str, is_auto: 
         shared=new.shared,
         external=new.external,
         mtu=new.mtu,
+        port_security_enabled=new.port_security_enabled,
         is_auto=is_auto,
         vni=1 + secrets.randbelow(VNI_MAX),
     )
+    sharing.share_with_all(network, flags={key: True for key in ("shared", "external") if getattr(new, key)})
+    return network
 
 
 def update_network(network_id: UUID, changes: dict[str, Any], *, caller: Caller) -> Network:
-    """Change name, description, admin_state_up, shared or external.
+    """Change name, description, admin_state_up, port_security_enabled (of ports to come), shared or external.
 
     Raises NetworkNotFound, PolicyNotAuthorized, InvalidSharedSetting.
     """
@@ -74,10 +78,18 @@ def update_network(network_id: UUID, changes: dict[str, Any], *, caller: Caller)
 
     def write(_attempt: int) -> None:
         _touch(network_id, **changes)
+        sharing.share_with_all(network, flags=changes)
         if changes.get("shared") is False:
-            strangers = Port.objects.filter(network=network_id).exclude(project_id=network.project_id)
+            guests = RbacPolicy.objects.filter(
+                object_type="network", object_id=network_id, action=sharing.SHARED
+            )
+            strangers = Port.objects.filter(network=network_id).exclude(
+                project_id__in=[network.project_id, *guests.values_list("target", flat=True)]
+            )
             if strangers.exclude(device_owner=DHCP).exists():
                 raise InvalidSharedSetting(network_id)
+        if changes.keys() & {"external", "admin_state_up"}:
+            spreading.network_changed([network_id])
 
     until_unique(write)
     return selectors.network(caller, network_id)
@@ -96,6 +108,7 @@ def delete_network(network_id: UUID, *, caller: Caller) -> None:
         PortAddress.objects.filter(port__in=ports).delete()
         ports.delete()
         Subnet.objects.filter(network=network_id).delete()
+        sharing.forget_shares("network", network_id)
         Network.objects.filter(pk=network_id).delete()
 
     until_unique(write)

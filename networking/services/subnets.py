@@ -21,12 +21,13 @@ from networking.errors import (
     SubnetOverlaps,
 )
 from networking.models import Network, Port, PortAddress, PortStatus, Subnet
-from networking.services import counting
-from networking.services.allocation import take_any, until_unique
+from networking.services import counting, spreading
+from networking.services.allocation import AUTOMATIC, take_any, until_unique
 from networking.services.networks import own_to_change
 from networking.services.ports import DHCP
 from workers.models import utc_now
 
+STATEFUL = "dhcpv6-stateful"
 FIRST = "first"  # as gateway: the range's first address
 
 
@@ -71,6 +72,7 @@ def add_subnet(new: NewSubnet, *, network: Network, attempt: int) -> Subnet:
         raise InvalidInput(
             "Invalid input for operation: Subnet has a prefix length that is incompatible with DHCP."
         )
+    _check_modes(new, cidr)
     pools = (
         addressing.default_pools(cidr, gateway)
         if new.pools is None
@@ -96,13 +98,14 @@ def add_subnet(new: NewSubnet, *, network: Network, attempt: int) -> Subnet:
         cursor=addressing.as_offsets(cidr, pools)[0].start if pools else 0,
     )
     _serve_dhcp(subnet, attempt)
+    spreading.network_changed([network.pk])
     return subnet
 
 
 def update_subnet(subnet_id: UUID, changes: dict[str, Any], *, caller: Caller) -> Subnet:
     """Change name, description, gateway_ip, enable_dhcp, pools, dns_nameservers or host_routes.
 
-    Guests learn of it when they ask DHCP again after their host has been told, at the next change of a port there.
+    The hosts of its guests follow; guests learn of it when they ask DHCP again.
     Raises as add_subnet does, and SubnetNotFound, PolicyNotAuthorized, IpAddressInUse.
     """
     subnet = selectors.subnet(caller, subnet_id)
@@ -114,6 +117,10 @@ def update_subnet(subnet_id: UUID, changes: dict[str, Any], *, caller: Caller) -
         checked["gateway_ip"] = None if gateway is None else str(gateway)
     if checked.keys() & {"gateway_ip", "pools"}:
         checked["pools"] = addressing.check_pools(checked.get("pools", subnet.pools), cidr, gateway)
+    if checked.get("enable_dhcp") is False and (subnet.ipv6_ra_mode or subnet.ipv6_address_mode):
+        raise InvalidInput(
+            "Invalid input for operation: Cannot disable enable_dhcp with ipv6 attributes set."
+        )
     if "host_routes" in checked:
         checked["host_routes"] = _routes(checked["host_routes"])
 
@@ -127,6 +134,7 @@ def update_subnet(subnet_id: UUID, changes: dict[str, Any], *, caller: Caller) -
         ):
             raise IpAddressInUse(subnet.network_id, gateway)
         _serve_dhcp(touched.get(), attempt)
+        spreading.network_changed([subnet.network_id])
 
     until_unique(write)
     return selectors.subnet(caller, subnet_id)
@@ -145,8 +153,31 @@ def delete_subnet(subnet_id: UUID, *, caller: Caller) -> None:
         addresses.delete()
         Subnet.objects.filter(pk=subnet_id).delete()
         _drop_idle_dhcp_port(subnet.network_id)
+        spreading.network_changed([subnet.network_id])
 
     until_unique(write)
+
+
+def _check_modes(new: NewSubnet, cidr: Cidr) -> None:
+    """Raise InvalidInput where the ways by which guests learn their IPv6 addresses do not go together."""
+    ra_mode, address_mode = new.ipv6_ra_mode, new.ipv6_address_mode
+    if ra_mode is None and address_mode is None:
+        return
+    if not new.enable_dhcp:
+        raise InvalidInput(
+            "Invalid input for operation: ipv6_ra_mode or ipv6_address_mode cannot be set when enable_dhcp is set to "
+            "False."
+        )
+    if ra_mode is not None and address_mode is not None and ra_mode != address_mode:
+        raise InvalidInput(
+            f"Invalid input for operation: ipv6_ra_mode set to '{ra_mode}' with ipv6_address_mode set to "
+            f"'{address_mode}' is not valid. If both attributes are set, they must be the same value."
+        )
+    if address_mode in AUTOMATIC and cidr.prefixlen != 64:
+        raise InvalidInput(
+            f"Invalid input for operation: Invalid CIDR {cidr} for IPv6 address mode. OpenStack uses the EUI-64 "
+            "address format, which requires the prefix to be /64."
+        )
 
 
 def _gateway(wanted: str | None, cidr: Cidr) -> Address | None:
@@ -198,8 +229,8 @@ def _check_overlap(network: Network, cidr: Cidr) -> None:
 
 
 def _serve_dhcp(subnet: Subnet, attempt: int) -> None:
-    """Give the subnet an address for DHCP, or take it back, as enable_dhcp says; IPv4 alone has a server."""
-    wanted = subnet.enable_dhcp and subnet.ip_version == 4
+    """Give the subnet an address for DHCP, or take it back, as enable_dhcp says; not where guests need no server's."""
+    wanted = subnet.enable_dhcp and (subnet.ip_version == 4 or subnet.ipv6_address_mode == STATEFUL)
     if wanted == (subnet.dhcp_address is not None):
         return
     if wanted:

@@ -16,6 +16,7 @@ from networking.wiring.commands import WiringFailed, run
 
 LEASE_S = 86_400
 STOP_S = 5.0
+RA_EVERY_S, RA_LIFE_S = 60, 1_800
 
 
 def serve(network: NetworkFacts, ports: Sequence[PortFacts]) -> None:
@@ -57,12 +58,22 @@ def configuration(network: NetworkFacts) -> str:
     served = [subnet for subnet in network.subnets if subnet.version == 4 and subnet.dhcp_address]
     for number, subnet in enumerate(served):
         lines += _range(f"s{number}", subnet)
+    advertised = [subnet for subnet in network.subnets if subnet.version == 6 and subnet.ra_mode]
+    if advertised:
+        life_s = RA_LIFE_S if not network.external and any(subnet.gateway for subnet in advertised) else 0
+        lines += ["enable-ra", f"ra-param={links.INNER},mtu:{network.mtu},{RA_EVERY_S},{life_s}"]
+    for number, subnet in enumerate(advertised):
+        lines += _range6(f"v{number}", subnet)
     return "\n".join(lines) + "\n"
 
 
 def hosts(ports: Iterable[PortFacts]) -> str:
     """Return the file of who gets which address."""
-    pairs = [(port.mac, ip.address) for port in ports for ip in port.fixed_ips if ip.version == 4]
+    pairs = [
+        (port.mac, ip.address if ip.version == 4 else f"[{ip.address}]")
+        for port in ports
+        for ip in port.fixed_ips
+    ]
     return "".join(f"{mac},{address}\n" for mac, address in sorted(pairs))
 
 
@@ -126,6 +137,17 @@ def _start(network: NetworkFacts, ports: Sequence[PortFacts]) -> None:
     )
 
 
+def _range6(tag: str, subnet: SubnetFacts) -> list[str]:
+    """Return what makes guests take their addresses from DHCP, or make them of the prefix that is advertised."""
+    cidr = ipaddress.IPv6Network(subnet.cidr)
+    mode = {"slaac": "ra-only", "dhcpv6-stateless": "ra-stateless"}.get(str(subnet.ra_mode), "static")
+    servers = ",".join(f"[{server}]" for server in subnet.dns if ":" in server)
+    return [
+        f"dhcp-range=set:{tag},{cidr.network_address},{mode},{cidr.prefixlen},{LEASE_S}s",
+        *([f"dhcp-option=tag:{tag},option6:dns-server,{servers}"] if servers else []),
+    ]
+
+
 def _range(tag: str, subnet: SubnetFacts) -> list[str]:
     cidr = ipaddress.IPv4Network(subnet.cidr)
     routes = [word for route in subnet.routes for word in (route["destination"], route["nexthop"])]
@@ -147,19 +169,22 @@ def _in_the_way(folder: Path, ports: Iterable[PortFacts]) -> bool:
 
 
 def _drop_leases(folder: Path, ports: Iterable[PortFacts]) -> None:
+    """Forget leases of earlier ports; those of IPv6, and the server's own name there, say no card, and stay."""
     owners = {ip.address: port.mac for port in ports for ip in port.fixed_ips}
-    kept = [line for mac, address, line in _leases(folder) if owners.get(address) == mac]
-    (folder / "leases").write_text("".join(f"{line}\n" for line in kept))
+    stale = {line for mac, address, line in _leases(folder) if owners.get(address) != mac}
+    file = folder / "leases"
+    lines = file.read_text().splitlines() if file.exists() else []
+    file.write_text("".join(f"{line}\n" for line in lines if line not in stale))
 
 
 def _leases(folder: Path) -> list[tuple[str, str, str]]:
-    """Return hardware address, IP address and line of each lease; a line is `expiry mac address name client-id`."""
+    """Return card, address and line of each IPv4 lease; a line is `expiry mac address name client-id`."""
     try:
         lines = (folder / "leases").read_text().splitlines()
     except FileNotFoundError:
         return []
     fields = [(line.split(), line) for line in lines]
-    return [(words[1], words[2], line) for words, line in fields if len(words) >= 3 and words[0].isdigit()]
+    return [(words[1], words[2], line) for words, line in fields if len(words) >= 3 and "." in words[2]]
 
 
 def _command_of(pid: int) -> str:

@@ -7,13 +7,20 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from uuid import UUID, uuid5
 
+from computecloud.config import CONFIG
 from networking import names
-from networking.facts import NetworkFacts
+from networking.addressing import link_local
+from networking.facts import NetworkFacts, SubnetFacts
 from networking.wiring.commands import WiringFailed, ip, run
+from networking.wiring.ruleset import VXLAN_PORT
 
 LINKS = Path("/sys/class/net")
 NAMESPACES = Path("/run/netns")
 INNER = "eth0"  # the name of the veth's end in the namespace
+ISOLATED = (
+    "link set {} type bridge_slave isolated on"  # the network's services on a host are for its guests alone
+)
+FILTERED = "nf_call_iptables 1 nf_call_ip6tables 1"  # connections are known of what passes the bridge
 
 
 def stand(network: NetworkFacts) -> bool:
@@ -26,13 +33,14 @@ def make(network: NetworkFacts, taps: Iterable[str]) -> None:
     """Have the network's bridge and namespace, and those of the taps that exist in the bridge; raises WiringFailed."""
     if network.external:
         _check_ranges_free(network)
+    if not Path("/proc/sys/net/bridge").exists():
+        run(["modprobe", "br_netfilter"])
     lines = []
     if not is_namespace(network.namespace):
         (NAMESPACES / network.namespace).unlink(
             missing_ok=True
         )  # what a process killed in `netns add` leaves
-        if exists(network.veth):
-            lines.append(f"link del {network.veth}")  # its other end went with the namespace it was in
+        _delete_orphan(network.veth)
         lines.append(f"netns add {network.namespace}")
     if not exists(network.bridge):
         lines.append(f"link add {network.bridge} type bridge forward_delay 0 mcast_snooping 0")
@@ -43,12 +51,54 @@ def make(network: NetworkFacts, taps: Iterable[str]) -> None:
     ip(_inner(network), namespace=network.namespace)
 
 
+def _delete_orphan(veth: str) -> None:
+    """Have a veth gone whose other end went with its namespace; the kernel may be taking it away at this moment."""
+    if exists(veth):
+        try:
+            ip([f"link del {veth}"])
+        except WiringFailed:
+            if exists(veth):
+                raise
+
+
 def unmake_lines(network: NetworkFacts) -> list[str]:
     """Return what removes the bridge and the namespace, as far as they are there."""
-    lines = [f"link del {link}" for link in (network.veth, network.bridge) if exists(link)]
+    ours = (network.veth, network.wire, network.bridge)
+    lines = [f"link del {link}" for link in ours if link and exists(link)]
     if (NAMESPACES / network.namespace).exists():
         lines.append(f"netns del {network.namespace}")
     return lines
+
+
+def reach(network: NetworkFacts, peers: Sequence[str]) -> None:
+    """Have the bridge meet the network's bridges on other hosts, by VXLAN (RFC 7348) with a list of them for flooding.
+
+    Without any there is no device, and nobody can send anything into the network. Raises WiringFailed.
+    """
+    device = network.wire
+    if not peers or not CONFIG.underlay_ip:
+        if device and exists(device):
+            ip([f"link del {device}"])
+        return
+    if not exists(device):
+        ip(
+            [
+                f"link add {device} type vxlan id {network.vni} dstport {VXLAN_PORT} local {CONFIG.underlay_ip}",
+                *_no_ipv6(device),
+            ]
+        )
+    ip([f"link set {device} mtu {network.mtu} master {network.bridge} up", f"{ISOLATED.format(device)}"])
+    known = {entry["dst"] for entry in _flooded(device)}
+    flood = f"00:00:00:00:00:00 dev {device} dst"
+    lines = [f"fdb append {flood} {peer}" for peer in peers if peer not in known]
+    lines += [f"fdb del {flood} {peer}" for peer in sorted(known - set(peers))]
+    if lines:
+        run(["bridge", "-batch", "-"], script="\n".join(lines) + "\n")
+
+
+def _flooded(device: str) -> list[dict[str, str]]:
+    found = json.loads(run(["bridge", "-json", "fdb", "show", "dev", device]) or "[]")
+    return [entry for entry in found if entry.get("mac") == "00:00:00:00:00:00" and "dst" in entry]
 
 
 def exists(link: str) -> bool:
@@ -87,9 +137,11 @@ def _outer(network: NetworkFacts) -> list[str]:
     bridge, veth = network.bridge, network.veth
     lines = [
         *_no_ipv6(bridge),
+        f"link set {bridge} type bridge {FILTERED}",
         f"link set {bridge} address {names.mac(UUID(network.id))} mtu {network.mtu} up",
         *_no_ipv6(veth),
         f"link set {veth} mtu {network.mtu} master {bridge} up",
+        ISOLATED.format(veth),
     ]
     if network.external:
         lines += [f"addr replace {address} dev {bridge}" for address in _gateways(network)]
@@ -97,17 +149,20 @@ def _outer(network: NetworkFacts) -> list[str]:
 
 
 def _inner(network: NetworkFacts) -> list[str]:
-    dhcp = [
-        _with_prefix(s.dhcp_address, s.cidr) for s in network.subnets if s.version == 4 and s.dhcp_address
-    ]
-    own = dhcp if network.external else dhcp + _gateways(network)
+    served = [s for s in network.subnets if s.dhcp_address]
+    own = [_with_prefix(str(s.dhcp_address), s.cidr) for s in served]
+    own += [] if network.external else _gateways(network)
     mac = names.mac(uuid5(UUID(network.id), "dhcp"))
+    if any(s.version == 6 for s in network.subnets):
+        own += [f"{link_local(mac)}/64"]
+        inner = [s for s in network.subnets if not network.external and _is_inner_gateway(s)]
+        own += [_with_prefix(str(s.gateway), s.cidr) for s in inner]
     return [
         "link set lo up",
         *_no_ipv6(INNER),
         f"link set {INNER} address {mac} mtu {network.mtu} up",
-        f"addr flush dev {INNER} scope global",
-        *(f"addr add {address} dev {INNER}" for address in own),
+        f"addr flush dev {INNER}",
+        *(f"addr add {address} dev {INNER}{' nodad' if ':' in address else ''}" for address in own),
     ]
 
 
@@ -118,6 +173,10 @@ def _no_ipv6(link: str) -> list[str]:
 
 def _gateways(network: NetworkFacts) -> list[str]:
     return [_with_prefix(s.gateway, s.cidr) for s in network.subnets if s.version == 4 and s.gateway]
+
+
+def _is_inner_gateway(subnet: SubnetFacts) -> bool:
+    return subnet.version == 6 and subnet.gateway is not None and not subnet.gateway.startswith("fe80:")
 
 
 def _with_prefix(address: str, cidr: str) -> str:

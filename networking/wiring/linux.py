@@ -2,42 +2,49 @@
 
 A port is noted before anything is done for it, and a network is noted as whole after everything was. So whoever comes
 after a killed process sees which ports count, and makes again what is not known to be whole. The rules of a port stand
-before its network does.
+before its network does. What surrounds the ports is read while the host's lock is held: so whoever comes last has read
+last.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 import structlog
 
 from computecloud.config import CONFIG
 from networking import names
-from networking.facts import NetworkFacts, PortFacts
+from networking.facts import NetworkFacts, PortFacts, Surroundings
 from networking.wiring import dhcp, links, memory, ruleset
 from networking.wiring.commands import ip, nft
+from networking.wiring.ruleset import HostRules
 
 log = structlog.get_logger()
+Look = Callable[[Sequence[PortFacts]], Surroundings]
 
 
-def connect(facts: Sequence[PortFacts]) -> None:
+def nothing_around(_ports: Sequence[PortFacts]) -> Surroundings:
+    """Say that there are neither groups nor other hosts."""
+    return Surroundings()
+
+
+def connect(facts: Sequence[PortFacts], look: Look = nothing_around) -> None:
     """Have everything that the ports need, but their tap devices; raises WiringFailed."""
-    tag = facts[0].network.tag
+    with memory.locked(facts[0].network.tag):
+        _have(facts, look(facts))
+
+
+def follow(tag: str, read: Callable[[], Sequence[PortFacts]], look: Look) -> bool:
+    """Have those of the ports that are here as they are to be by now; raises WiringFailed.
+
+    A port that is not here is not brought: whoever is about to connect it read what it is to be before it was noted.
+    Returns False where there is such a port.
+    """
     with memory.locked(tag):
-        for port in facts:
-            memory.remember_port(port)
-        networks = _networks(facts)
-        earlier = [memory.as_made(network) for network in networks]
-        stale = [old for old, new in zip(earlier, networks, strict=True) if old is not None and old != new]
-        nft(
-            ruleset.base(tag, CONFIG.web_port)
-            + "".join(ruleset.remove_network(network) for network in stale)
-            + "".join(ruleset.add_network(network) for network in networks)
-            + "".join(ruleset.add_port(port) for port in facts)
-        )
-        for network in networks:
-            if network in stale or not (memory.is_whole(network) and links.stand(network)):
-                _make(network)
-            else:
-                dhcp.serve(network, memory.ports(network))
+        wanted = read()
+        here = [port for port in wanted if memory.is_noted(port)]
+        if here:
+            _have(here, look(here))
+        ip([f"link set {port.tap} {_up(port)}" for port in here if links.exists(port.tap)])
+    return len(here) == len(wanted)
 
 
 def disconnect(facts: Sequence[PortFacts]) -> None:
@@ -56,14 +63,54 @@ def disconnect(facts: Sequence[PortFacts]) -> None:
                 dhcp.serve(network, memory.ports(network))
         taps = [f"link del {port.tap}" for port in facts if links.exists(port.tap)]
         ip(taps + [line for network in idle for line in links.unmake_lines(network)])
-        _remove_rules(tag, [port.tap for port in facts], idle)
+        apply_rules(tag)
         for network in idle:
             memory.forget_network(network)
             log.info("network.unwired", network_id=network.id)
 
 
+def apply_rules(tag: str, around: Surroundings | None = None) -> Surroundings:
+    """Have the rules of all ports that are here, and no others; to be called with the host's lock.
+
+    Returns what surrounds them: what is given, and what was known before.
+    """
+    ports = memory.all_ports(tag)
+    known = memory.surround(tag, around or Surroundings(), ports)
+    if not ports:
+        nft(ruleset.remove_tables(ruleset.tables(tag)))
+        return known
+    networks = [memory.as_made(network) or network for network in _networks(ports)]
+    zones = {network.id: memory.zone_of(network) for network in networks if not network.external}
+    nft(
+        ruleset.whole(
+            HostRules(
+                tag=tag, web_port=CONFIG.web_port, networks=networks, ports=ports, zones=zones, around=known
+            )
+        )
+    )
+    return known
+
+
+def _have(facts: Sequence[PortFacts], around: Surroundings) -> None:
+    tag = facts[0].network.tag
+    for port in facts:
+        memory.remember_port(port)
+    networks = _networks(facts)
+    stale = [network for network in networks if memory.as_made(network) not in (None, network)]
+    broken = [network for network in networks if not (memory.is_whole(network) and links.stand(network))]
+    for network in networks:
+        if network in stale or network in broken:
+            memory.begin(network)
+    known = apply_rules(tag, around)
+    for network in networks:
+        if network in stale or network in broken:
+            _make(network)
+        else:
+            dhcp.serve(network, memory.ports(network))
+        links.reach(network, known.peers.get(network.id, []))
+
+
 def _make(network: NetworkFacts) -> None:
-    memory.begin(network)
     if network.external:
         links.forward(names.folder(network.tag) / "ip_forward")
     dhcp.stop_all(memory.folder_of(network))  # it may listen in a namespace that is no more
@@ -74,16 +121,8 @@ def _make(network: NetworkFacts) -> None:
     log.info("network.wired", network_id=network.id)
 
 
-def _remove_rules(tag: str, taps: Iterable[str], idle: Iterable[NetworkFacts]) -> None:
-    gone = {memory.folder_of(network) for network in idle}
-    if gone >= set(memory.networks(tag)):
-        nft(ruleset.remove_tables(ruleset.tables(tag)))
-        return
-    nft(
-        ruleset.base(tag, CONFIG.web_port)
-        + "".join(ruleset.remove_port(tag, tap) for tap in taps)
-        + "".join(ruleset.remove_network(network) for network in idle)
-    )
+def _up(port: PortFacts) -> str:
+    return "up" if port.admin_up else "down"
 
 
 def _networks(facts: Iterable[PortFacts]) -> list[NetworkFacts]:

@@ -2,6 +2,8 @@
 
 lock                       held by whoever changes anything
 ip_forward                 there if it was we who made the host forward
+around.json                what surrounds the ports: their groups' rules, their members, other hosts
+BRIDGE/zone                the network's conntrack zone
 BRIDGE/network.json        the network's facts, written when all of it is there
 BRIDGE/ports/TAP.json      the facts of each port whose guest is here
 BRIDGE/dnsmasq.conf, hosts, leases, pid, log
@@ -12,14 +14,14 @@ import fcntl
 import json
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import msgspec
 
 from networking import names
-from networking.facts import NetworkFacts, PortFacts
+from networking.facts import NetworkFacts, PortFacts, Surroundings
 from networking.wiring import commands
 
 READABLE = 0o755  # dnsmasq reads its hosts again as its own user
@@ -66,6 +68,44 @@ def folder_of(network: NetworkFacts) -> Path:
 def remember_port(port: PortFacts) -> None:
     """Note that the port is here; before anything is done for it."""
     write(_port_file(port.network, port.tap), json.dumps(dataclasses.asdict(port)))
+
+
+def is_noted(port: PortFacts) -> bool:
+    """Tell whether the port is here."""
+    return _port_file(port.network, port.tap).exists()
+
+
+def all_ports(tag: str) -> list[PortFacts]:
+    """Return every port that is here."""
+    return [port for folder in networks(tag) for port in ports_in(folder)]
+
+
+def zone_of(network: NetworkFacts) -> int:
+    """Return the network's conntrack zone: a number that no other network here has, kept while it is here."""
+    file = folder_of(network) / "zone"
+    if not file.exists():
+        taken = {int(other.read_text()) for other in names.folder(network.tag).glob("*/zone")}
+        write(file, str(next(zone for zone in range(1, 2**16) if zone not in taken)))
+    return int(file.read_text())
+
+
+def surround(tag: str, around: Surroundings, ports: Iterable[PortFacts]) -> Surroundings:
+    """Keep what surrounds some ports beside what was known of others, without what none of these has any more."""
+    file = names.folder(tag) / "around.json"
+    try:
+        known = msgspec.json.decode(file.read_bytes(), type=Surroundings)
+    except FileNotFoundError:
+        known = Surroundings()
+    present = list(ports)
+    used = {group for port in present for group in port.groups}
+    bridged = {port.network_id for port in present}
+    groups = {key: rules for key, rules in {**known.groups, **around.groups}.items() if key in used}
+    named = {rule.group for rules in groups.values() for rule in rules}
+    members = {key: ips for key, ips in {**known.members, **around.members}.items() if key in named}
+    peers = {key: ips for key, ips in {**known.peers, **around.peers}.items() if key in bridged}
+    merged = Surroundings(groups, members, peers)
+    write(file, msgspec.json.encode(merged).decode())
+    return merged
 
 
 def forget_port(port: PortFacts) -> None:

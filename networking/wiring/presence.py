@@ -7,9 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from uuid import UUID
 
-from computecloud.config import CONFIG
 from networking import names
-from networking.wiring import dhcp, links, memory, ruleset
+from networking.wiring import dhcp, links, linux, memory, ruleset
 from networking.wiring.commands import ip, nft, run
 
 
@@ -47,6 +46,7 @@ def wanted(tag: str, ports: Iterable[tuple[UUID, UUID]]) -> set[Thing]:
         things |= {
             Thing("link", called.bridge),
             Thing("link", called.veth),
+            Thing("link", called.wire),  # as long as there are other hosts
             Thing("namespace", called.namespace),
         }
         things |= {Thing("dnsmasq", called.bridge), Thing("folder", called.bridge)}
@@ -68,14 +68,11 @@ def remove(tag: str, things: Iterable[Thing]) -> None:
             for note in names.folder(tag).glob(f"*/ports/{thing.name}.json"):
                 note.unlink(missing_ok=True)
         folders = [names.folder(tag) / thing.name for thing in by_kind.get("folder", [])]
-        made = [network for folder in folders if (network := memory.network_in(folder)) is not None]
-        rules = [ruleset.remove_port(tag, thing.name) for thing in by_kind.get("chain", [])]
-        rules += [ruleset.remove_network(network) for network in made]
-        if "table" not in by_kind and rules:
-            nft(ruleset.base(tag, CONFIG.web_port) + "".join(rules))
-        nft(ruleset.remove_tables(thing.name for thing in by_kind.get("table", [])))
         for folder in folders:
             shutil.rmtree(folder, ignore_errors=True)
+        if by_kind.keys() & {"table", "chain", "note", "folder"}:
+            linux.apply_rules(tag)
+        nft(ruleset.remove_tables(thing.name for thing in by_kind.get("table", [])))
 
 
 def remove_all(tag: str) -> list[Thing]:
@@ -103,4 +100,5 @@ def _rules(tag: str) -> list[Thing]:
     tables = [f"{item['table']['family']} {item['table']['name']}" for item in listed if "table" in item]
     chains = [item["chain"]["name"] for item in listed if "chain" in item]
     found = [Thing("table", table) for table in tables if table in ours]
-    return found + [Thing("chain", chain) for chain in chains if chain.startswith(prefix)]
+    named = {chain.partition("_")[0] for chain in chains if chain.startswith(prefix)}
+    return found + [Thing("chain", chain) for chain in sorted(named)]

@@ -1,100 +1,50 @@
-"""The nftables text: who may send what from which port, and the public network's way out.
+"""The nftables text of a host: who may send what from which port, who may reach it, and the public network's way out.
 
-Two tables carry the installation's name. In the bridge family each port has a chain of its own, found by the name of
-its tap device, so it stands before the device does: only the port's hardware address, its IP addresses and questions
-to DHCP servers come through, and nothing of a tenant's network reaches the host. In the inet family the guests of
-external networks are translated on their way out, may ask the host for little more than the cloud's own API, and do
-not reach link-local addresses behind it: there the host's own cloud, if it has one, answers for the host.
-Every script may be applied again and again: what is declared is there, what is removed is gone.
+All of it is generated anew from what the host remembers, and replaces what was there in one transaction: applied twice
+it leaves what it leaves when applied once, and what is not in it is gone.
+
+Two tables carry the installation's name. The bridge family holds the rules: each port has chains of its own, found by
+the name of its tap device, so they stand before the device does. It knows no connections, though, where its kernel
+module is missing; so the inet family, which bridged packets pass because our bridges ask
+for it (nf_call_iptables), tells it by the packet's mark whether a packet is an answer. Each network is a conntrack zone
+of its own, since two may have the same addresses; external networks share the host's, where addresses are translated.
+What is no answer is judged by the rules of the moment, packet by packet: a rule that goes cuts what it let in.
+
+In the inet family the guests of external networks are translated on their way out, may ask the host for little more
+than the cloud's own API, and do not reach link-local addresses behind it: there the host's own cloud, if it has one,
+answers for the host.
 """
 
-import ipaddress
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
 
 from networking import names
-from networking.facts import NetworkFacts, PortFacts
+from networking.facts import NetworkFacts, PortFacts, Surroundings
+from networking.wiring import portrules
+from networking.wiring.portrules import ANSWER, BROKEN
+
+VXLAN_PORT = 4789
 
 
-def base(tag: str, web_port: int) -> str:
-    """Return the script that declares the tables with all that does not depend on networks and ports."""
-    table = names.table(tag)
-    return f"""
-table bridge {table} {{
-  set tenants {{ type ifname; }}
-  map ports {{ type ifname : verdict; }}
-  chain from_ports {{ type filter hook prerouting priority -300; policy accept; }}
-  chain to_host {{ type filter hook input priority 0; policy accept; }}
-  chain from_host {{ type filter hook output priority 0; policy accept; }}
-}}
-flush chain bridge {table} from_ports
-flush chain bridge {table} to_host
-flush chain bridge {table} from_host
-add rule bridge {table} from_ports iifname vmap @ports
-add rule bridge {table} to_host iifname @tenants drop
-add rule bridge {table} from_host oifname @tenants drop
-table inet {table} {{
-  set tenants {{ type ifname; }}
-  set external {{ type ifname; }}
-  set external_v4 {{ type ipv4_addr; flags interval; }}
-  chain untracked {{ type filter hook prerouting priority raw; policy accept; }}
-  chain to_host {{ type filter hook input priority filter; policy accept; }}
-  chain from_guests {{ }}
-  chain passing {{ type filter hook forward priority mangle; policy accept; }}
-  chain leaving {{ type nat hook postrouting priority srcnat; policy accept; }}
-}}
-flush chain inet {table} untracked
-flush chain inet {table} to_host
-flush chain inet {table} from_guests
-flush chain inet {table} passing
-flush chain inet {table} leaving
-add rule inet {table} untracked iifname @tenants notrack
-add rule inet {table} to_host iifname @external jump from_guests
-add rule inet {table} from_guests ct state established,related accept
-add rule inet {table} from_guests ip protocol icmp accept
-add rule inet {table} from_guests tcp dport {web_port} accept
-add rule inet {table} from_guests drop
-add rule inet {table} passing iifname @external ip daddr 169.254.0.0/16 drop
-add rule inet {table} passing oifname @external tcp flags syn / syn,rst tcp option maxseg size set rt mtu
-add rule inet {table} passing iifname @external tcp flags syn / syn,rst tcp option maxseg size set rt mtu
-add rule inet {table} leaving oifname != @external ip saddr @external_v4 ip daddr != @external_v4 masquerade
-"""
+@dataclass(frozen=True, slots=True)
+class HostRules:
+    """All that a host's rules follow from."""
+
+    tag: str
+    web_port: int
+    networks: Sequence[NetworkFacts] = ()
+    ports: Sequence[PortFacts] = ()
+    zones: dict[str, int] = field(default_factory=dict)  # of conntrack, by network; external ones have none
+    around: Surroundings = field(default_factory=Surroundings)
 
 
-def add_network(network: NetworkFacts) -> str:
-    """Return the script that tells the rules of a network's bridge."""
-    return "".join(f"add element {element}\n" for element in _elements(network))
-
-
-def remove_network(network: NetworkFacts) -> str:
-    """Return the script that makes the rules forget a network's bridge; to be applied behind base."""
-    return add_network(network) + "".join(f"delete element {element}\n" for element in _elements(network))
-
-
-def add_port(port: PortFacts) -> str:
-    """Return the script that gives a port its chain and sends its frames through it."""
-    table, chain = names.table(port.network.tag), port.tap
-    rules = _rules(port) if port.anti_spoofing else ["accept"]
-    return "\n".join(
-        [
-            f"add chain bridge {table} {chain}",
-            f"flush chain bridge {table} {chain}",
-            *(f"add rule bridge {table} {chain} {rule}" for rule in rules),
-            f'add element bridge {table} ports {{ "{port.tap}" : jump {chain} }}',
-            *([] if port.network.external else [f"add element {_tenant(table, port.tap)}"]),
-            "",
-        ]
-    )
-
-
-def remove_port(tag: str, tap: str) -> str:
-    """Return the script that removes a port's chain; to be applied behind base."""
-    table = names.table(tag)
-    element = f'element bridge {table} ports {{ "{tap}" : jump {tap} }}'
-    tenant = _tenant(table, tap)
+def whole(rules: HostRules) -> str:
+    """Return the script that replaces all of the installation's rules on this host."""
+    bridge, inet = tables(rules.tag)
     return (
-        f"add chain bridge {table} {tap}\nadd {element}\ndelete {element}\n"
-        f"add element {tenant}\ndelete element {tenant}\n"
-        f"flush chain bridge {table} {tap}\ndelete chain bridge {table} {tap}\n"
+        remove_tables([bridge, inet])
+        + f"table {bridge} {{\n{_bridge(rules)}}}\n"
+        + f"table {inet} {{\n{_inet(rules)}}}\n"
     )
 
 
@@ -108,52 +58,106 @@ def remove_tables(named: Iterable[str]) -> str:
     return "".join(f"add table {table}\ndelete table {table}\n" for table in named)
 
 
-def _elements(network: NetworkFacts) -> Iterable[str]:
-    table = names.table(network.tag)
-    if not network.external:
-        yield _tenant(table, network.veth)
-        yield f'inet {table} tenants {{ "{network.bridge}" }}'
-        return
-    yield f'inet {table} external {{ "{network.bridge}" }}'
-    for subnet in network.subnets:
-        if subnet.version == 4:
-            yield f"inet {table} external_v4 {{ {subnet.cidr} }}"
+def _bridge(rules: HostRules) -> str:
+    tenants = [network for network in rules.networks if not network.external]
+    apart = {tap: "drop" for port in rules.ports if not port.network.external for tap in [port.tap]}
+    apart |= {network.veth: "drop" for network in tenants}
+    wires = {network.wire: "drop" for network in rules.networks if network.wire}
+    ports = rules.ports
+    guarded = [port for port in ports if port.anti_spoofing or not port.admin_up]
+    used = sorted({group for port in guarded for group in port.groups})
+    around = rules.around
+    return "".join(
+        [
+            portrules.members(around, used),
+            *(portrules.group(around, group_id) for group_id in used),
+            *(portrules.port(port) for port in ports),
+            _chain("from_ports", "type filter hook prerouting priority -300", _by_name("iifname", ports, "")),
+            _chain("sent", "type filter hook forward priority -210", _by_name("iifname", guarded, "_out")),
+            _chain("received", "type filter hook forward priority -200", _by_name("oifname", guarded, "_in")),
+            _chain(
+                "to_host",
+                "type filter hook input priority 0",
+                [*_verdicts("iifname", apart | wires), *_by_name("iifname", guarded, "_out")],
+            ),
+            _chain(
+                "from_host",
+                "type filter hook output priority 0",
+                [*_verdicts("oifname", apart | wires), *_by_name("oifname", guarded, "_in")],
+            ),
+        ]
+    )
 
 
-def _tenant(table: str, bridge_port: str) -> str:
-    """Return the element that keeps the host and a tenant's bridge apart at one of the bridge's ports."""
-    return f'bridge {table} tenants {{ "{bridge_port}" }}'
-
-
-def _rules(port: PortFacts) -> list[str]:
-    v4 = [ip.address for ip in port.fixed_ips if ip.version == 4]
-    v6 = [ip.address for ip in port.fixed_ips if ip.version == 6]
-    own_v6 = [_link_local(port.mac), *v6]
-    return [
-        f"ether saddr != {port.mac} drop",
-        f"arp saddr ether != {port.mac} drop",
-        f"arp operation {{ request, reply }} arp saddr ip {_set([*v4, '0.0.0.0'])} accept",  # noqa: S104
-        f"ip saddr {_set([*v4, '0.0.0.0'])} udp sport 68 udp dport 67 accept",  # noqa: S104
-        "ip protocol udp udp sport 67 drop",
-        *([f"ip saddr {_set(v4)} accept"] if v4 else []),
-        "icmpv6 type nd-router-advert drop",
-        "ip6 nexthdr udp udp sport 547 drop",
-        f"icmpv6 type nd-neighbor-advert @th,64,128 != {_set([_hex(address) for address in own_v6])} drop",
-        f"ip6 saddr {_set([*own_v6, '::'])} accept",
-        "drop",
+def _inet(rules: HostRules) -> str:
+    external = [network.bridge for network in rules.networks if network.external]
+    ranges = [
+        s.cidr for network in rules.networks if network.external for s in network.subnets if s.version == 4
     ]
+    ours = sorted(network.bridge for network in rules.networks)
+    zones = [
+        f'iifname "{network.bridge}" ct zone set {rules.zones[network.id]}'
+        for network in rules.networks
+        if network.id in rules.zones
+    ]
+    wire = sorted({peer for peers in rules.around.peers.values() for peer in peers})
+    return "".join(
+        [
+            _names("ours", ours),
+            _names("external", external),
+            _chain("zones", "type filter hook prerouting priority raw", zones),
+            _chain("bridged", "type filter hook prerouting priority mangle", ["iifname @ours jump mark_state"]),
+            _chain("routed", "type filter hook postrouting priority mangle", ["oifname @external jump mark_state"]),
+            _plain("mark_state", [
+                "meta mark set 0",
+                f"ct state invalid meta mark set {BROKEN}",
+                f"ct state established ct direction reply meta mark set {ANSWER}",
+                f"ct state related meta mark set {ANSWER}",
+            ]),
+            _plain("from_guests", [
+                "ct state established,related accept",
+                "ip protocol icmp accept",
+                f"tcp dport {rules.web_port} accept",
+                "drop",
+            ]),
+            _chain("to_host", "type filter hook input priority filter", [
+                "iifname @external jump from_guests",
+                *([f"udp dport {VXLAN_PORT} ip saddr != {portrules.inline(wire)} drop"] if wire else []),
+            ]),
+            _chain("passing", "type filter hook forward priority mangle", [
+                "iifname @external ip daddr 169.254.0.0/16 drop",
+                "oifname @external tcp flags syn / syn,rst tcp option maxseg size set rt mtu",
+                "iifname @external tcp flags syn / syn,rst tcp option maxseg size set rt mtu",
+            ]),
+            _chain("leaving", "type nat hook postrouting priority srcnat", [
+                f"oifname != @external ip saddr {portrules.inline(ranges)} ip daddr != {portrules.inline(ranges)} "
+                "masquerade"
+            ] if ranges else []),
+        ]
+    )  # fmt: skip
 
 
-def _set(values: Iterable[str]) -> str:
-    return "{ " + ", ".join(dict.fromkeys(values)) + " }"
+def _chain(name: str, hook: str, lines: Iterable[str]) -> str:
+    return _plain(name, [f"{hook}; policy accept;", *lines])
 
 
-def _hex(address: str) -> str:
-    return f"0x{int(ipaddress.IPv6Address(address)):032x}"
+def _plain(name: str, lines: Iterable[str]) -> str:
+    return "  chain " + name + " {\n" + "".join(f"    {line}\n" for line in lines) + "  }\n"
 
 
-def _link_local(mac: str) -> str:
-    """Return the address that a guest gives itself on its link (RFC 4291, appendix A)."""
-    octets = bytes.fromhex(mac.replace(":", ""))
-    identifier = bytes([octets[0] ^ 2]) + octets[1:3] + b"\xff\xfe" + octets[3:]
-    return str(ipaddress.IPv6Address(b"\xfe\x80" + bytes(6) + identifier))
+def _names(name: str, links: Sequence[str]) -> str:
+    elements = "elements = { " + ", ".join(f'"{link}"' for link in links) + " }" if links else ""
+    return f"  set {name} {{ type ifname; {elements} }}\n"
+
+
+def _by_name(which: str, ports: Iterable[PortFacts], suffix: str) -> list[str]:
+    """Return the rule that sends a packet to the chain of its port."""
+    return _verdicts(which, {port.tap: f"jump {port.tap}{suffix}" for port in ports})
+
+
+def _verdicts(which: str, verdicts: dict[str, str]) -> list[str]:
+    if not verdicts:
+        return []
+    return [
+        f"{which} vmap {{ " + ", ".join(f'"{link}" : {verdict}' for link, verdict in verdicts.items()) + " }"
+    ]

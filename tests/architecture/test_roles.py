@@ -51,6 +51,9 @@ FOR_ADMINS = {
     ("FlavorsView", "POST"),
     ("FlavorView", "PUT"),
     ("FlavorView", "DELETE"),
+    ("Quotas", "GET"),
+    ("Quota", "PUT"),
+    ("Quota", "DELETE"),
 }
 # Where the body says what is asked for.
 BODIES = {("FlavorActionView", "POST"): {"addTenantAccess": {"tenant": "x"}}}

@@ -61,6 +61,13 @@ def tenants(real_cloud: Cloud, tmp_path: Path) -> Iterator[list[Tenant]]:
     real_cloud.openstack("project", "delete", "second", form="", **as_admin)
 
 
+def let_in(client: Client, protocol: str, ports: dict[str, int]) -> None:
+    """Let a protocol into the servers of the client's project."""
+    [group] = client.get("/network/v2.0/security-groups?name=default")["security_groups"]
+    rule = {"security_group_id": group["id"], "direction": "ingress", "protocol": protocol, **ports}
+    client.post("/network/v2.0/security-group-rules", {"security_group_rule": rule})
+
+
 def a_tenant(cloud: Cloud, name: str, client: Client, folder: Path) -> Tenant:
     """Make a tenant's network, key and server."""
     key = folder / f"key-{name}"
@@ -72,6 +79,9 @@ def a_tenant(cloud: Cloud, name: str, client: Client, folder: Path) -> Tenant:
     network = client.post("/network/v2.0/networks", {"network": {"name": f"{name}-net"}})["network"]
     subnet = {"network_id": network["id"], "ip_version": 4, "cidr": CIDR}
     client.post("/network/v2.0/subnets", {"subnet": subnet})
+    for protocol, ports in (("icmp", {}), ("tcp", {"port_range_min": 22, "port_range_max": 22})):
+        if name != "demo":  # whose default group lets both in
+            let_in(client, protocol, ports)
     before = namespaces()
     networks = [{"uuid": network["id"], "fixed_ip": ADDRESS}]
     server = boot(cloud, client, name=f"of-{name}", key_name=key.name, networks=networks)

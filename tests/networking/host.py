@@ -1,12 +1,13 @@
 """A host's view for the tests of wiring: facts made by hand, guests played by namespaces, and a look from outside."""
 
 import subprocess
+import sys
 from pathlib import Path
 from uuid import UUID, uuid4
 
 from networking import names
-from networking.facts import FixedIp, NetworkFacts, PortFacts, SubnetFacts
-from networking.wiring import links
+from networking.facts import FixedIp, NetworkFacts, PortFacts, RuleFacts, SubnetFacts, Surroundings
+from networking.wiring import links, linux
 
 
 def network_facts(tag: str, cidr: str = "10.0.0.0/24", **fields) -> NetworkFacts:
@@ -23,13 +24,15 @@ def network_facts(tag: str, cidr: str = "10.0.0.0/24", **fields) -> NetworkFacts
         "dns": ["192.0.2.53"],
         "routes": [],
     }
-    subnet |= {key: fields.pop(key) for key in list(fields) if key in subnet}
+    known = {*subnet, "ra_mode"}
+    subnet |= {key: fields.pop(key) for key in list(fields) if key in known}
     network = {
         "id": str(network_id),
         "tag": tag,
         "bridge": called.bridge,
         "veth": called.veth,
         "namespace": called.namespace,
+        "wire": called.wire,
         "external": False,
         "mtu": 1450,
     }
@@ -53,8 +56,24 @@ def port_facts(network: NetworkFacts, last_octet: int, **fields) -> PortFacts:
         "made_by_us": True,
         "dns": subnet.dns,
         "network": network,
+        "groups": [OPEN],
     }
     return PortFacts(**(port | fields))
+
+
+OPEN = "00000000-0000-0000-0000-00000000ffff"  # a group that lets everything pass
+
+
+def open_around(_ports) -> Surroundings:
+    """Return what surrounds ports whose group is open."""
+    return Surroundings(
+        groups={OPEN: [RuleFacts(way, version) for way in (True, False) for version in (4, 6)]}
+    )
+
+
+def connect(ports, look=open_around) -> None:
+    """Connect ports as a host does, by default in the open group."""
+    linux.connect(ports, look)
 
 
 class Guest:
@@ -92,6 +111,11 @@ class Guest:
     def do(self, *command: str, check: bool = False) -> subprocess.CompletedProcess[str]:
         """Run a command in the guest."""
         return run("ip", "netns", "exec", self.name, *command, check=check)
+
+    def start(self, program: str, *words: str) -> subprocess.Popen[str]:
+        """Run a Python program in the guest meanwhile, told and heard by its pipes."""
+        command = ["ip", "netns", "exec", self.name, sys.executable, "-c", program, *words]
+        return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
 
     def set_address(self, address: str | None = None) -> None:
         """Give the guest its address, or a forged one, without asking DHCP."""

@@ -157,6 +157,7 @@ def test_thousands_of_ports_do_not_make_allocation_slower_nor_take_more_queries(
             spent_s = cpu_s(lambda: create_port(NewPort(network_id=network.id), caller=tenant))
         return len(queries), spent_s
 
+    measure()  # makes the project's default group
     few, _ = measure()
     _crowd(subnet, range(10, 8_000))
     many, spent_s = measure()

@@ -118,10 +118,10 @@ def test_a_server_keeps_its_port(api, tenant, net, sub, instance_id):
     for call in (
         ("DELETE", None),
         ("PUT", {"port": {"device_id": ""}}),
-        ("PUT", {"port": {"fixed_ips": []}}),
-        ("PUT", {"port": {"mac_address": "fa:16:3e:00:00:09"}}),
     ):
         assert api.refused(call[0], f"ports/{port['id']}", call[1], 409)["type"] == "ServicePortInUse"
+    mac = {"port": {"mac_address": "fa:16:3e:00:00:09"}}
+    assert api.refused("PUT", f"ports/{port['id']}", mac, 409)["type"] == "PortBound"
     assert api.change("port", port["id"], name="named")["name"] == "named"
 
 
@@ -265,7 +265,7 @@ def test_a_ports_address_does_not_become_the_gateway(api, net):
         ({"mac_address": "not-a-mac"}, 400, "InvalidInput"),
         ({"mac_address": "01:00:5e:00:00:01"}, 400, "InvalidInput"),
         ({"mac_address": "DHCP"}, 409, "MacAddressInUse"),
-        ({"security_groups": [ONE]}, 400, "InvalidInput"),
+        ({"security_groups": [ONE]}, 404, "SecurityGroupNotFound"),
         ({"device_owner": "network:router_gateway"}, 403, "PolicyNotAuthorized"),
         ({"binding:host_id": "host1"}, 400, "InvalidInput"),
         ({"project_id": "0" * 32}, 403, "PolicyNotAuthorized"),
@@ -461,7 +461,7 @@ def test_query_counts_do_not_grow_with_rows(api, net, sub, django_assert_max_num
         api.make("network")
     for plural in ("networks", "subnets", "ports"):
         revocation.assume_current()
-        with django_assert_max_num_queries(2):
+        with django_assert_max_num_queries(3):
             api.get(plural)
 
 
@@ -470,24 +470,16 @@ def test_no_token_is_401_and_an_unknown_path_404(client, db):
     assert client.get("/network/v2.0/nonsense").json()["NeutronError"]
 
 
-def test_extensions_quotas_and_the_default_group_are_told_truly(api, tenant, net):
+def test_extensions_and_quotas_are_told_truly(api, tenant, net):
     aliases = {extension["alias"] for extension in api.get("extensions")["extensions"]}
-    assert {"external-net", "net-mtu"} <= aliases
-    assert not {"router", "security-group"} & aliases
+    assert {"external-net", "net-mtu", "security-group"} <= aliases
+    assert "router" not in aliases
     assert api.get("extensions/net-mtu")["extension"]["alias"] == "net-mtu"
     api.refused("GET", "extensions/router", None, 404)
     assert api.get(f"quotas/{tenant.project_id}")["quota"] == LIMITS
     details = api.get(f"quotas/{tenant.project_id}/details.json")["quota"]
     assert details["network"] == {"limit": 100, "used": 1, "reserved": 0}
     api.refused("GET", f"quotas/{'0' * 32}", None, 404)
-    [group] = api.get("security-groups", name="default")["security_groups"]
-    assert api.get("security-groups", name="other") == {"security_groups": []}
-    assert api.get(f"security-groups/{group['id']}")["security_group"] == group
-    assert len(group["security_group_rules"]) == 4
-    api.make("subnet", network_id=net["id"], cidr="10.0.0.0/24")
-    assert api.make("port", network_id=net["id"], security_groups=[group["id"]])["security_groups"] == [
-        group["id"]
-    ]
 
 
 def test_the_automatic_network_is_made_on_request(api, tenant):

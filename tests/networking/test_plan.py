@@ -6,18 +6,19 @@ from uuid import uuid4
 
 import pytest
 
+from computecloud.wire.caller import Caller
 from computecloud.wire.errors import Conflict, Forbidden, InvalidInput, QuotaExceeded
 from networking.errors import NetworkAmbiguous, PortInUse
 from networking.facts import PlannedNic
 from networking.models import Network, Port, PortAddress
-from networking.services import bind, bootstrap, create_port, plan
+from networking.services import bind, bootstrap, create_port, default_group, plan
 from networking.services.instances import NICS_MAX
 from networking.services.ports import NewPort
 from tests.networking.conftest import a_caller, a_network, a_subnet
 
 
-def _nic(network: Network) -> PlannedNic:
-    return PlannedNic(str(network.id))
+def _nic(network: Network, caller: Caller) -> PlannedNic:
+    return PlannedNic(str(network.id), groups=[str(default_group(caller.project_id))])
 
 
 def test_none_means_no_card(tenant, subnet):
@@ -26,13 +27,13 @@ def test_none_means_no_card(tenant, subnet):
 
 def test_auto_is_the_projects_own_network(tenant, network, subnet, admin):
     a_subnet(admin, a_network(admin, shared=True), "10.5.0.0/24")
-    assert plan("auto", tenant) == [_nic(network)]
+    assert plan("auto", tenant) == [_nic(network, tenant)]
 
 
 def test_auto_is_the_shared_network_where_the_project_has_none(tenant, admin, db):
     shared = a_network(admin, shared=True)
     a_subnet(admin, shared)
-    assert plan("auto", tenant) == [_nic(shared)]
+    assert plan("auto", tenant) == [_nic(shared, tenant)]
 
 
 def test_auto_makes_one_network_for_a_project_and_keeps_it(tenant, stranger, db):
@@ -59,7 +60,7 @@ def test_saying_nothing_means_no_card_where_there_is_no_network(tenant, db):
 
 
 def test_saying_nothing_means_the_only_network(tenant, network, subnet):
-    assert plan(None, tenant) == [_nic(network)]
+    assert plan(None, tenant) == [_nic(network, tenant)]
 
 
 def test_a_network_without_subnet_does_not_count_for_auto(tenant, network):
@@ -72,7 +73,7 @@ def test_a_list_may_mix_networks_and_ports(tenant, network, subnet):
         [{"uuid": str(network.id), "fixed_ip": "10.0.0.77", "tag": "front"}, {"port": str(port.id)}], tenant
     )
     assert planned == [
-        PlannedNic(str(network.id), None, "10.0.0.77", "front"),
+        dataclasses.replace(_nic(network, tenant), fixed_ip="10.0.0.77", tag="front"),
         PlannedNic(str(network.id), str(port.id)),
     ]
     assert json.loads(json.dumps([dataclasses.asdict(nic) for nic in planned]))
@@ -85,7 +86,7 @@ def test_planning_takes_the_same_few_queries_for_many_cards(
     wishes = [{"port": str(port.id)} for port in ports] + [
         {"uuid": str(network.id), "fixed_ip": f"10.0.0.{100 + i}"} for i in range(5)
     ]
-    with django_assert_max_num_queries(5):
+    with django_assert_max_num_queries(6):
         plan(wishes, tenant)
 
 
@@ -158,7 +159,8 @@ def test_more_cards_than_a_server_can_have_are_refused(tenant, network, subnet):
 def test_the_public_network_is_there_for_all_after_bootstrap(tenant, db, tmp_path):
     network_id = bootstrap(routes=tmp_path / "none")
     assert bootstrap(routes=tmp_path / "none") == network_id
-    assert plan("auto", tenant) == [PlannedNic(str(network_id))]
+    assert plan("auto", tenant) == [_nic(Network.objects.get(), tenant)]
+    assert Network.objects.get().id == network_id
     assert Network.objects.get().subnets.get().cidr == "172.24.4.0/24"
 
 
@@ -176,7 +178,7 @@ def test_bootstrap_steps_aside_where_the_host_uses_the_range(db, tmp_path):
 def test_the_binding_is_undone_when_a_later_card_can_not_be_made(tenant, network, instance_id):
     a_subnet(tenant, network, "10.9.0.0/30", enable_dhcp=False)
     with pytest.raises(Conflict, match="No more IP addresses"):
-        bind(instance_id, tenant.project_id, "host1", [_nic(network), _nic(network)])
+        bind(instance_id, tenant.project_id, "host1", [_nic(network, tenant)] * 2)
     assert not Port.objects.filter(instance_id=instance_id).exists()
     assert not PortAddress.objects.exists()
 

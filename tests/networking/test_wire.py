@@ -19,7 +19,7 @@ import pytest
 from networking import names
 from networking.wiring import dhcp, links, linux, presence
 from networking.wiring.commands import WiringFailed
-from tests.networking.host import Guest, inside, network_facts, port_facts, run, seen_from_outside
+from tests.networking.host import Guest, connect, inside, network_facts, port_facts, run, seen_from_outside
 from tests.patience import patience
 
 pytestmark = pytest.mark.guest
@@ -48,16 +48,16 @@ def _gone(tag: str) -> bool:
 
 def test_connecting_twice_makes_everything_once_and_disconnecting_leaves_nothing(tag):
     port = port_facts(network_facts(tag), 3)
-    linux.connect([port])
+    connect([port])
     first = seen_from_outside(tag)
-    linux.connect([port])
+    connect([port])
     assert seen_from_outside(tag) == first
     assert len(first["processes"]) == 1
     assert sorted(presence.present(tag), key=str) == sorted(
         (
             thing
             for thing in presence.wanted(tag, [_ids(port)])
-            if (thing.kind, thing.name) != ("link", port.tap)
+            if (thing.kind, thing.name) not in {("link", port.tap), ("link", port.network.wire)}
         ),
         key=str,
     )
@@ -75,7 +75,7 @@ def test_a_guest_gets_its_own_lease_and_reaches_gateway_and_neighbour(tag, tmp_p
     routes = [{"destination": "192.168.7.0/24", "nexthop": "10.0.0.9"}]
     network = network_facts(tag, routes=routes)
     ports = [port_facts(network, 3), port_facts(network, 4)]
-    linux.connect(ports)
+    connect(ports)
     with Guest(ports[0], tmp_path) as one, Guest(ports[1], tmp_path) as two:
         lease = one.lease()
         assert (lease["ip"], lease["router"], lease["dns"]) == ("10.0.0.3", "10.0.0.1", "192.0.2.53")
@@ -91,7 +91,7 @@ def test_a_guest_gets_its_own_lease_and_reaches_gateway_and_neighbour(tag, tmp_p
 def test_two_tenants_use_the_same_range_without_meeting(tag, tmp_path):
     ports = [port_facts(network_facts(tag), 3), port_facts(network_facts(tag), 3)]
     alone = port_facts(ports[0].network, 4)
-    linux.connect([*ports, alone])
+    connect([*ports, alone])
     with (
         Guest(ports[0], tmp_path) as one,
         Guest(ports[1], tmp_path) as other,
@@ -110,8 +110,8 @@ def test_two_tenants_use_the_same_range_without_meeting(tag, tmp_path):
 def test_the_last_ports_disconnect_takes_the_network_and_no_earlier_one(tag, tmp_path):
     network = network_facts(tag)
     stays, goes = port_facts(network, 3), port_facts(network, 4)
-    linux.connect([stays])
-    linux.connect([goes])
+    connect([stays])
+    connect([goes])
     linux.disconnect([goes])
     with Guest(stays, tmp_path) as guest:
         assert guest.lease()["ip"] == "10.0.0.3"
@@ -122,11 +122,11 @@ def test_the_last_ports_disconnect_takes_the_network_and_no_earlier_one(tag, tmp
 def test_an_address_that_changes_its_owner_is_leased_to_the_new_one(tag, tmp_path):
     network = network_facts(tag)
     stays, first, second = port_facts(network, 3), port_facts(network, 4), port_facts(network, 4)
-    linux.connect([stays, first])
+    connect([stays, first])
     with Guest(first, tmp_path) as guest:
         assert guest.lease()["ip"] == "10.0.0.4"
     linux.disconnect([first])
-    linux.connect([second])
+    connect([second])
     with Guest(second, tmp_path) as guest:
         assert guest.lease()["ip"] == "10.0.0.4"
     linux.disconnect([stays, second])
@@ -134,7 +134,7 @@ def test_an_address_that_changes_its_owner_is_leased_to_the_new_one(tag, tmp_pat
 
 def test_a_card_that_is_no_port_here_gets_no_lease(tag, tmp_path):
     network = network_facts(tag)
-    linux.connect([port_facts(network, 3)])
+    connect([port_facts(network, 3)])
     with Guest(port_facts(network, 4), tmp_path) as unknown:
         assert unknown.lease(tries=2) == {}
 
@@ -142,7 +142,7 @@ def test_a_card_that_is_no_port_here_gets_no_lease(tag, tmp_path):
 def test_forged_addresses_do_not_leave_the_port(tag, tmp_path):
     network = network_facts(tag)
     thief, victim = port_facts(network, 3), port_facts(network, 4)
-    linux.connect([thief, victim])
+    connect([thief, victim])
     with Guest(thief, tmp_path) as guest, Guest(victim, tmp_path) as other:
         other.set_address()
         guest.set_address()
@@ -163,7 +163,7 @@ def test_forged_addresses_do_not_leave_the_port(tag, tmp_path):
 def test_a_guest_can_not_play_dhcp_server(tag, tmp_path):
     network = network_facts(tag)
     rogue, victim = port_facts(network, 3), port_facts(network, 4)
-    linux.connect([rogue, victim])
+    connect([rogue, victim])
     with Guest(rogue, tmp_path) as guest, Guest(victim, tmp_path) as other:
         guest.set_address()
         conf = tmp_path / "rogue.conf"
@@ -188,7 +188,7 @@ def test_a_guest_can_not_play_dhcp_server(tag, tmp_path):
 def test_a_tenants_guest_reaches_neither_the_host_nor_the_world(tag, tmp_path, public):
     network = network_facts(tag)
     port, outside = port_facts(network, 3), port_facts(public, 3)
-    linux.connect([port, outside])
+    connect([port, outside])
     gateway = public.subnets[0].gateway
     mac = Path(f"/sys/class/net/{network.bridge}/address").read_text().strip()
     with Guest(port, tmp_path) as guest:
@@ -203,7 +203,7 @@ def test_a_tenants_guest_reaches_neither_the_host_nor_the_world(tag, tmp_path, p
 
 def test_host_and_public_guest_reach_each_other_but_not_the_hosts_services(tag, tmp_path, public):
     port = port_facts(public, 3)
-    linux.connect([port])
+    connect([port])
     gateway, address = public.subnets[0].gateway, port.fixed_ips[0].address
     with Guest(port, tmp_path) as guest, ExitStack() as stack:
         lease = guest.lease()
@@ -235,7 +235,7 @@ def test_public_guests_leave_the_host_by_its_own_address_but_not_to_its_link_loc
 ):
     """A namespace plays the world: it knows no way back to the guests' range."""
     port = port_facts(public, 3)
-    linux.connect([port])
+    connect([port])
     world = f"world-{tag}"
     octet = random.randrange(256)
     near, far = f"172.28.{octet}.1", f"172.28.{octet}.2"
@@ -267,7 +267,7 @@ def test_an_external_range_that_the_host_uses_is_refused_in_words(tag):
         run("ip", "link", "set", f"x-{tag}", "up")
         port = port_facts(network_facts(tag, f"172.29.{octet}.0/24", external=True), 3)
         with pytest.raises(WiringFailed, match="give that network another range") as failed:
-            linux.connect([port])
+            connect([port])
         assert not failed.value.retryable
         linux.disconnect([port])
         assert _gone(tag)
@@ -277,10 +277,10 @@ def test_an_external_range_that_the_host_uses_is_refused_in_words(tag):
 
 def test_dhcp_that_died_is_back_after_the_next_connect(tag, tmp_path):
     port = port_facts(network_facts(tag), 3)
-    linux.connect([port])
+    connect([port])
     [pid] = dhcp.processes(names.folder(tag))
     subprocess.run(["kill", "-9", str(pid)], check=True)
-    linux.connect([port])
+    connect([port])
     assert list(dhcp.processes(names.folder(tag))) != [pid]
     with Guest(port, tmp_path) as guest:
         assert guest.lease()["ip"] == "10.0.0.3"
@@ -288,7 +288,7 @@ def test_dhcp_that_died_is_back_after_the_next_connect(tag, tmp_path):
 
 def test_a_network_that_lost_bridge_namespace_rules_or_pid_is_made_whole(tag, tmp_path):
     port = port_facts(network_facts(tag), 3)
-    linux.connect([port])
+    connect([port])
     losses = [
         ["ip", "link", "del", port.bridge],
         ["ip", "netns", "del", port.network.namespace],
@@ -298,7 +298,7 @@ def test_a_network_that_lost_bridge_namespace_rules_or_pid_is_made_whole(tag, tm
     ]
     for loss in losses:
         run(*loss)
-        linux.connect([port])
+        connect([port])
         with Guest(port, tmp_path) as guest:
             assert guest.lease()["ip"] == "10.0.0.3", loss
             (tmp_path / f"{guest.name}.lease").unlink()
@@ -310,9 +310,9 @@ def test_a_network_that_lost_bridge_namespace_rules_or_pid_is_made_whole(tag, tm
 def test_a_changed_network_is_made_anew_with_the_next_port(tag, tmp_path):
     before = network_facts(tag)
     after = network_facts(tag, dns=["192.0.2.99"], network_id=_ids(port_facts(before, 3))[1])
-    linux.connect([port_facts(before, 3)])
+    connect([port_facts(before, 3)])
     newer = port_facts(after, 4)
-    linux.connect([newer])
+    connect([newer])
     with Guest(newer, tmp_path) as guest:
         assert guest.lease()["dns"] == "192.0.2.99"
     assert len(seen_from_outside(tag)["processes"]) == 1
@@ -320,7 +320,9 @@ def test_a_changed_network_is_made_anew_with_the_next_port(tag, tmp_path):
 
 CHILD = """
 import json, os, sys
+import django
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "computecloud.settings")
+django.setup()
 from networking.facts import PortFacts
 from networking.wiring import linux
 facts = [PortFacts.from_json(value) for value in json.load(sys.stdin)]
@@ -341,7 +343,7 @@ def test_a_worker_killed_at_any_point_leaves_what_the_next_one_can_finish(tag, t
         assert child.poll() is None
         child.send_signal(signal.SIGKILL)
         child.wait()
-        linux.connect(ports)
+        connect(ports)
         assert len(seen_from_outside(tag)["processes"]) == 2
         if turn % 4 == 0:
             with Guest(ports[0], tmp_path) as guest:
@@ -358,7 +360,7 @@ def test_many_at_once_take_turns(tag):
     networks = [network_facts(tag), network_facts(tag)]
     ports = [port_facts(networks[number % 2], 10 + number) for number in range(12)]
     with ThreadPoolExecutor(6) as pool:
-        list(pool.map(lambda port: linux.connect([port]), ports))
+        list(pool.map(lambda port: connect([port]), ports))
     assert len(seen_from_outside(tag)["processes"]) == 2
     with ThreadPoolExecutor(6) as pool:
         list(pool.map(lambda port: linux.disconnect([port]), ports))
@@ -371,7 +373,7 @@ def test_connecting_is_quick(tag):
     times = []
     for number in range(3, 8):
         began = time.perf_counter()
-        linux.connect([port_facts(network, number)])
+        connect([port_facts(network, number)])
         times.append(time.perf_counter() - began)
     print([f"{seconds * 1000:.0f} ms" for seconds in times])  # noqa: T201
     assert times[0] < 1.0 * patience()
@@ -380,14 +382,14 @@ def test_connecting_is_quick(tag):
 
 def test_what_is_left_over_is_named_and_removed_one_by_one(tag):
     port, stray = port_facts(network_facts(tag), 3), port_facts(network_facts(tag), 3)
-    linux.connect([port, stray])
+    connect([port, stray])
     wanted = presence.wanted(tag, [_ids(port)])
     left = [thing for thing in presence.present(tag) if thing not in wanted]
     assert {thing.kind for thing in left} == {"link", "namespace", "dnsmasq", "folder", "chain", "note"}
     for thing in left:
         presence.remove(tag, [thing])
     assert set(presence.present(tag)) <= wanted
-    linux.connect([port])
+    connect([port])
     linux.disconnect([port])
     assert _gone(tag)
 
