@@ -69,10 +69,12 @@ class Guest:
                 "root",
                 look_for_keys=False,
                 allow_agent=False,
-                banner_timeout=30,
+                timeout=30 * patience(),
+                banner_timeout=30 * patience(),
+                auth_timeout=30 * patience(),
                 **known,
             )
-            _, out, _ = client.exec_command(command, timeout=30)
+            _, out, _ = client.exec_command(command, timeout=30 * patience())
             return out.read().decode()
 
     def press_power_button(self) -> None:
@@ -84,7 +86,7 @@ class Guest:
 
     def ends_within(self, seconds: float) -> bool:
         try:
-            return self.process.wait(timeout=seconds) == 0
+            return self.process.wait(timeout=seconds * patience()) == 0
         except subprocess.TimeoutExpired:
             return False
 
