@@ -1,31 +1,40 @@
-"""Which tests take turns, and which run side by side: those of one lane never meet, and no lane disturbs another.
+"""Which tests run side by side: those of one lane take turns, and no lane disturbs another.
 
-A plugin of pytest (`-p tests.lanes` in pyproject.toml) that `bin/test guest` and `bin/test cloud` make use of, with
-pytest-xdist's `--dist loadgroup`: on a slow machine a guest that boots leaves the second core with nothing to do.
+A plugin of pytest (`-p tests.lanes` in pyproject.toml) for `bin/test guest` and `bin/test cloud`: on a slow machine a
+guest that boots leaves the second core with nothing to do. A lane is a folder of tests; all clouds with real guests
+are one more, as each changes the machine's links and sees those of its like. Their tests have `_real_` in their names.
 """
 
-from pathlib import Path
+from typing import Any
 
 import pytest
+from xdist.scheduler import LoadScopeScheduling
 
-HERE = Path(__file__).parent
-REAL = (
-    "real_cloud",
-    "guest",
-)  # a cloud with real guests changes the machine's links, and is seen by its like
+OPTION = "--lanes"
+REAL = "_real_"
 
 
-@pytest.hookimpl(tryfirst=True)  # xdist reads the groups when it is asked
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Give each test that needs the machine its lane."""
-    for item in items:
-        if lane := _lane(item):
-            item.add_marker(pytest.mark.xdist_group(lane))
+class Lanes(LoadScopeScheduling):
+    """Gives each process a lane, and the next one to whichever has ended its own."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        return REAL if REAL in nodeid else nodeid.split("/")[1]
 
 
-def _lane(item: pytest.Item) -> str:
-    """Return the test's lane: of a cloud, whether its guests are real; of another guest test, its folder."""
-    if item.get_closest_marker("cloud"):
-        names = {*getattr(item, "fixturenames", ()), *(mark.name for mark in item.iter_markers())}
-        return "real clouds" if names & set(REAL) else "fake clouds"
-    return item.path.relative_to(HERE).parts[0] if item.get_closest_marker("guest") else ""
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add the option."""
+    parser.addoption(
+        OPTION, action="store_true", help="with -n: run the folders of tests side by side, in turns within"
+    )
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Lanes | None:
+    """Have lanes where they are asked for."""
+    return Lanes(config, log) if config.getoption(OPTION) else None
+
+
+def pytest_itemcollected(item: pytest.Item) -> None:
+    """Refuse a test of a real cloud whose name does not say so: it would get into another one's way."""
+    real = "real_cloud" in getattr(item, "fixturenames", ())
+    if real and REAL not in item.nodeid and not item.get_closest_marker("faults"):  # those are run one by one
+        raise pytest.UsageError(f"{item.nodeid} is of a real cloud; give it a name with {REAL}")

@@ -29,7 +29,9 @@ def finds_nothing(cloud: Cloud) -> None:
     assert "✗" not in doctor.stdout
 
 
-def test_doctor_names_a_leftover_of_every_kind_and_removes_what_it_can(real_cloud: Cloud) -> None:
+def test_doctor_names_a_leftover_of_every_kind_in_a_real_cloud_and_removes_what_it_can(
+    real_cloud: Cloud,
+) -> None:
     before = leftovers.snapshot(real_cloud.state)
     planter = Planter(real_cloud)
     real_cloud.stop("beat")  # the audits that it rings for would mend some of it first
