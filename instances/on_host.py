@@ -20,7 +20,7 @@ from networking.wiring.commands import WiringFailed
 from workers import footprints, recovery
 from workers.driver import driver
 from workers.host import NotClean
-from workers.models import Footprint, Mend, Subject
+from workers.models import Finding, Footprint, Subject
 from workers.process import PROCESS
 
 log = structlog.get_logger()
@@ -65,7 +65,7 @@ def clean_up(host: str) -> None:
     for subject_id, epoch in stale.items():
         footprints.forget(subject_id, host=host)
         whose = "a deleted server" if epoch == LAST_EPOCH else "a server that lives elsewhere"
-        Mend.objects.create(
+        Finding.objects.create(
             audit="cleanup", subject=str(subject_id), what=f"removed from {host} what {whose} left"
         )
 
@@ -107,24 +107,3 @@ def resume_guests(host: str) -> None:
                     servers.start_again(instance)
         except Conflict as refusal:
             log.warning("guest.not_resumed", instance_id=str(instance.id), error=refusal.message)
-
-
-def audit_power(host: str) -> None:
-    """Note the power state of every idle server of this host whose guest does something else; due at each echo."""
-    known = {
-        instance.id: instance
-        for instance in Instance.objects.filter(host=host, deleted=False, task_state=None).only(
-            "id", "power_state", "node"
-        )
-    }
-    for node in {str(instance.node) for instance in known.values()}:
-        for guest in driver().guests(node):
-            instance = known.get(guest.uuid)
-            differs = instance is not None and instance.power_state != guest.power_state.value
-            if (
-                instance is not None
-                and differs
-                and transitions.observe(guest.uuid, guest.power_state.value, node=node)
-            ):
-                what = f"power state {instance.power_state} was {guest.power_state.value} at the hypervisor"
-                Mend.objects.create(audit="power", subject=str(guest.uuid), what=what)

@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from django.db.models import F, Q, QuerySet
+from django.db.models import Exists, F, Q, QuerySet
 from django.utils import timezone
 
 from computecloud.wire.errors import Conflict, NotFound
@@ -20,6 +20,7 @@ from instances.states import (
     TaskState,
     VmState,
 )
+from workers.models import ACTIVE, Operation
 
 # What a workflow may note beside a state; a typing error here must not reach the database.
 FACTS = frozenset(
@@ -146,6 +147,23 @@ def cancelled(action: str, instance_id: UUID) -> None:
     """End the action as if it had never begun, with the fault that was there; one that ended already stays so."""
     restored = {"task_state": None, "vm_state": F("vm_state_before"), "updated_at": timezone.now()}
     _running(ACTIONS[action], instance_id).update(**restored)
+
+
+def reset(instance_id: UUID, to: VmState) -> None:
+    """Set the state by an operator's word, and free the instance; raises WrongState while an operation acts on it.
+
+    In error it keeps its fault; the power state is the hypervisor's to say.
+    """
+    at_work = Operation.objects.filter(subject_id=instance_id, state__in=ACTIVE)
+    columns: dict[str, Any] = {"vm_state": to.value, "vm_state_before": to.value, "task_state": None}
+    if to is not VmState.ERROR:
+        columns["fault"] = None
+    idle = Instance.objects.filter(~Exists(at_work), id=instance_id, deleted=False)
+    if not idle.update(updated_at=timezone.now(), **columns):
+        current = _current(instance_id)
+        raise WrongState(
+            "reset the state of", instance_id, "task_state", current.task_state or current.vm_state
+        )
 
 
 def note(instance_id: UUID, **facts: Any) -> None:

@@ -10,7 +10,7 @@ from networking import names, selectors, wiring
 from networking.models import Port, PortStatus
 from networking.wiring import Thing
 from networking.wiring.commands import WiringFailed
-from workers.models import Host, Mend, Subject
+from workers.models import Finding, Host, Subject
 
 log = structlog.get_logger()
 
@@ -19,12 +19,12 @@ _audited_s: dict[str, float] = {}
 
 
 def mend_taken(host: Host) -> None:
-    """Mend at once when a worker takes the host; the machine may have been restarted."""
+    """Finding at once when a worker takes the host; the machine may have been restarted."""
     mend(host.name)
 
 
 def mend_if_due(host: str) -> None:
-    """Mend where the last look is EVERY_S old; called by each echo."""
+    """Finding where the last look is EVERY_S old; called by each echo."""
     if time.monotonic() - _audited_s.get(host, -EVERY_S) >= EVERY_S:
         mend(host)
 
@@ -38,7 +38,7 @@ def mend(host: str) -> None:
         for instance_id, things in missing(host).items():
             rewire(instance_id)
             what = ", ".join(sorted(f"{thing.kind} {thing.name}" for thing in things))
-            Mend.objects.create(
+            Finding.objects.create(
                 audit="wiring", subject=str(instance_id), what=f"made again on {host}: {what}"
             )
     except WiringFailed as error:

@@ -43,7 +43,7 @@ class Finding:
 
 
 @click.command("doctor")
-@click.option("--fix", is_flag=True, help="Mend what can be mended.")
+@click.option("--fix", is_flag=True, help="Finding what can be mended.")
 @click.option("--json", "as_json", is_flag=True, help="Print the findings as JSON.")
 @click.option("--state-dir", type=click.Path(), help="The installation's state folder.")
 def command(fix: bool, as_json: bool, state_dir: str | None) -> None:
