@@ -433,6 +433,7 @@ class Finding(models.Model):
     created_at = models.DateTimeField(default=utc_now, db_index=True)
 
     class Meta:
+        db_table = "workers_mend"
         ordering = ["-created_at"]
 
     def __str__(self) -> str:

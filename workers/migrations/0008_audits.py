@@ -63,6 +63,8 @@ class Migration(migrations.Migration):
                 ],
             },
         ),
+        # The table keeps its name: workers of the version before write to it while both run.
+        migrations.AlterModelTable("Mend", "workers_mend"),
         migrations.RenameModel("Mend", "Finding"),
         migrations.AddField(
             "finding",
