@@ -12,7 +12,15 @@ from instances.states import VmState
 from workers.again import CannotAskAgain
 from workers.models import Operation, utc_now
 
-AGAIN = {"start": servers.start, "stop": servers.stop, "delete": servers.delete}
+AGAIN = {
+    "start": servers.start,
+    "stop": servers.stop,
+    "pause": servers.pause,
+    "unpause": servers.unpause,
+    "suspend": servers.suspend,
+    "resume": servers.resume,
+    "delete": servers.delete,
+}
 
 
 def ask_again(operation: Operation, by: str) -> None:

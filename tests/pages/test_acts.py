@@ -107,21 +107,26 @@ def test_an_operation_that_waits_is_tried_now(world: World, operator: Client):
     assert operation.run_after == 0
 
 
-def failed_stop(world: World) -> Operation:
-    operation = world.accept("stop", world.active())
-    Drive(operation.id, [failure("stop.ask.done", retryable=False, times=9)]).run()
+def failed_at(world: World, step: str) -> Operation:
+    operation = world.accept(step.split(".", maxsplit=1)[0], world.active())
+    Drive(operation.id, [failure(f"{step}.done", retryable=False, times=9)]).run()
     operation.refresh_from_db()
     assert operation.state == State.FAILED
     return operation
 
 
-def test_what_failed_is_asked_for_once_more(world: World, operator: Client):
-    failed = failed_stop(world)
+@pytest.mark.parametrize(
+    ("step", "becomes"), [("stop.ask", "stopped"), ("pause.pause", "paused"), ("suspend.save", "suspended")]
+)
+def test_what_failed_is_asked_for_once_more(world: World, operator: Client, step: str, becomes: str):
+    failed = failed_at(world, step)
     assert "was accepted in the place of" in act(operator, failed, "retry")
-    newest = Operation.objects.filter(subject_id=failed.subject_id, kind="stop").order_by("-created_at")[0]
+    newest = Operation.objects.filter(subject_id=failed.subject_id, kind=failed.kind).order_by("-created_at")[
+        0
+    ]
     assert newest.id != failed.id
     assert Drive(newest.id).run().state == "succeeded"
-    assert Instance.objects.get(id=failed.subject_id).vm_state == "stopped"
+    assert Instance.objects.get(id=failed.subject_id).vm_state == becomes
     assert len(history(failed)) == 1
 
 
