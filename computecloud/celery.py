@@ -87,9 +87,7 @@ def _every(interval_s: float, task: str, *args: str) -> dict[str, Any]:
 app.conf.beat_schedule = {
     "sweep": _every(CONFIG.sweep_interval_s, "workers.sweep"),
     "observe": _every(10.0, "workers.observe"),
-    "audit capacity": _every(60.0, "workers.periodic", "scheduling.capacity_audit"),
-    "idempotency keys": _every(300.0, "workers.periodic", "workers.idempotency_keys"),
-    "expired tokens": _every(300.0, "workers.periodic", "identity.tidy"),
+    "audits": _every(10.0, "workers.periodic", "workers.audits"),  # when each is due stands in the database
     "archive": _every(30.0, "workers.periodic", "workers.archive"),
 }
 if CONFIG.role != "beat":

@@ -78,6 +78,13 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     archive_kept_days: Annotated[
         float, _about("an archived operation that ended longer ago is removed; 0: never")
     ] = 0.0
+    unknown_guests: Annotated[
+        Literal["list", "reap"], _about("what an audit does to a guest, or to disks, that no server has")
+    ] = "list"
+    image_cache_unused_h: Annotated[
+        float, _about("an image that no guest of a host has needed for so long leaves the host's cache")
+    ] = 24.0
+    audit_records_kept_days: Annotated[float, _about("what audits found is kept for so long")] = 30.0
     idempotency_keys_kept_h: Annotated[
         float, _about("a POST with the Idempotency-Key of one that is older is done anew")
     ] = 24.0

@@ -7,7 +7,7 @@ import dj_database_url
 import django_stubs_ext
 from django.core.exceptions import ImproperlyConfigured
 
-from computecloud.config import CONFIG
+from computecloud.config import CONFIG, ROOT
 from computecloud.logging import configure as configure_logging
 
 django_stubs_ext.monkeypatch()  # makes ModelAdmin and its like generic at run time, as their types are
@@ -27,10 +27,12 @@ AUTH_USER_MODEL = "identity.User"
 DATA_UPLOAD_MAX_MEMORY_SIZE = 114_688  # Nova's limit of a request body; image data is streamed past it
 
 INSTALLED_APPS = [
-    # A worker has no pages: it need not import every room's admin.py.
-    "django.contrib.admin.apps.SimpleAdminConfig"
-    if CONFIG.role in ("control", "host")
-    else "django.contrib.admin",
+    # A worker has no pages: it need not import every room's admin.py, nor the theme.
+    *(
+        ["django.contrib.admin.apps.SimpleAdminConfig"]
+        if CONFIG.role in ("control", "host")
+        else ["unfold.apps.BasicAppConfig", "computecloud.pages.apps.PagesConfig"]
+    ),
     "django.contrib.auth",
     "django.contrib.contenttypes",
     "django.contrib.sessions",
@@ -63,6 +65,7 @@ SILENCED_SYSTEM_CHECKS = [
 TEMPLATES = [
     {
         "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "DIRS": [ROOT / "computecloud" / "pages" / "templates"],  # before the theme's own
         "APP_DIRS": True,
         "OPTIONS": {
             "context_processors": [
@@ -73,6 +76,20 @@ TEMPLATES = [
         },
     }
 ]
+ICON = (
+    "data:image/svg+xml,%3Csvg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 16 16'%3E"
+    "%3Cpath fill='%239810fa' d='M4 13a3 3 0 0 1-.4-6A4.5 4.5 0 0 1 12 6a3.5 3.5 0 0 1 .5 7z'/%3E%3C/svg%3E"
+)
+UNFOLD = {
+    "SITE_TITLE": "ComputeCloud",
+    "SITE_HEADER": "ComputeCloud",
+    "SITE_SYMBOL": "cloud",
+    "SITE_FAVICONS": [
+        {"rel": "icon", "type": "image/svg+xml", "href": ICON}
+    ],  # or a browser asks for one in vain
+    "SHOW_VIEW_ON_SITE": False,
+    "SIDEBAR": {"show_search": True, "navigation": "computecloud.pages.navigation.sections"},
+}
 STATIC_URL = "/static/"
 STATIC_ROOT = CONFIG.state / "static"
 

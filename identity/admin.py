@@ -1,15 +1,15 @@
 """Identity in the operators' pages; what voids tokens goes through the services, as in the API."""
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from django import forms
 from django.contrib import admin
 from django.contrib.auth.admin import UserAdmin as DjangoUserAdmin
-from django.contrib.auth.forms import AdminPasswordChangeForm, AdminUserCreationForm, UserChangeForm
 from django.contrib.auth.models import Group as PageGroup
 from django.db.models import QuerySet
 from django.http import HttpRequest
 
+from computecloud.pages.rows import InlineRows, Rows
 from identity import revocation, sharing
 from identity.models import (
     Domain,
@@ -26,9 +26,13 @@ from identity.models import (
 from identity.services import groups, projects, roles, users
 from identity.services.roles import Holding
 
+if TYPE_CHECKING:  # the theme's are Django's, drawn as everything else is
+    from django.contrib.auth.forms import AdminPasswordChangeForm, AdminUserCreationForm, UserChangeForm
+else:
+    from unfold.forms import AdminPasswordChangeForm, UserChangeForm
+    from unfold.forms import UserCreationForm as AdminUserCreationForm
+
 admin.site.unregister(PageGroup)
-admin.site.site_header = "ComputeCloud"
-admin.site.site_title = "ComputeCloud"
 
 
 class NewUserForm(AdminUserCreationForm[User]):
@@ -59,7 +63,7 @@ class PasswordForm(AdminPasswordChangeForm):  # type: ignore[type-arg]
         return user
 
 
-class AssignmentInline(admin.TabularInline[RoleAssignment, User]):
+class AssignmentInline(InlineRows[RoleAssignment, User]):
     """The roles of a user."""
 
     model = RoleAssignment
@@ -76,7 +80,7 @@ class AssignmentInline(admin.TabularInline[RoleAssignment, User]):
 
 
 @admin.register(User)
-class UserAdmin(DjangoUserAdmin[User]):
+class UserAdmin(DjangoUserAdmin[User], Rows[User]):
     """Users."""
 
     add_form = NewUserForm
@@ -119,7 +123,7 @@ class UserAdmin(DjangoUserAdmin[User]):
 
 
 @admin.register(Project)
-class ProjectAdmin(admin.ModelAdmin[Project]):
+class ProjectAdmin(Rows[Project]):
     """Projects."""
 
     list_display = ("name", "domain", "enabled", "created_at", "id")
@@ -145,7 +149,7 @@ class ProjectAdmin(admin.ModelAdmin[Project]):
 
 
 @admin.register(Domain)
-class DomainAdmin(admin.ModelAdmin[Domain]):
+class DomainAdmin(Rows[Domain]):
     """Domains; deleted by the API, which sees to what is in them."""
 
     list_display = ("name", "enabled", "id")
@@ -163,7 +167,7 @@ class DomainAdmin(admin.ModelAdmin[Domain]):
             revocation.revoke_domain(obj.id)
 
 
-class MemberInline(admin.TabularInline[GroupMember, Group]):
+class MemberInline(InlineRows[GroupMember, Group]):
     """The users in a group; changed by the API, which voids tokens."""
 
     model = GroupMember
@@ -184,7 +188,7 @@ class MemberInline(admin.TabularInline[GroupMember, Group]):
 
 
 @admin.register(Group)
-class GroupAdmin(admin.ModelAdmin[Group]):
+class GroupAdmin(Rows[Group]):
     """Groups of users."""
 
     list_display = ("name", "domain", "description", "id")
@@ -205,7 +209,7 @@ class GroupAdmin(admin.ModelAdmin[Group]):
 
 
 @admin.register(Role)
-class RoleAdmin(admin.ModelAdmin[Role]):
+class RoleAdmin(Rows[Role]):
     """Roles; read only, since policies are written with their names."""
 
     list_display = ("name", "description", "id")
@@ -225,7 +229,7 @@ class RoleAdmin(admin.ModelAdmin[Role]):
 
 
 @admin.register(RoleAssignment)
-class RoleAssignmentAdmin(admin.ModelAdmin[RoleAssignment]):
+class RoleAssignmentAdmin(Rows[RoleAssignment]):
     """Who has which role where; made or deleted, never changed."""
 
     list_display = ("user", "group", "role", "project", "domain", "system")
@@ -250,7 +254,7 @@ class RoleAssignmentAdmin(admin.ModelAdmin[RoleAssignment]):
             self.delete_model(request, one)
 
 
-class _ReadOnly(admin.ModelAdmin[Any]):
+class _ReadOnly(Rows[Any]):
     def has_add_permission(self, request: HttpRequest) -> bool:
         """Nobody adds such a row."""
         return False

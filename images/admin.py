@@ -3,24 +3,24 @@
 from django.contrib import admin
 from django.template.defaultfilters import filesizeformat
 
+from computecloud.pages.rows import InlineRows, ReadOnlyRows, Rows
 from images.models import Image, ImageMember, ImageTag
-from workers.admin import ReadOnlyRows
 
 
-class TagInline(ReadOnlyRows, admin.TabularInline[ImageTag, Image]):
+class TagInline(ReadOnlyRows, InlineRows[ImageTag, Image]):
     """An image's tags."""
 
     model = ImageTag
 
 
-class MemberInline(ReadOnlyRows, admin.TabularInline[ImageMember, Image]):
+class MemberInline(ReadOnlyRows, InlineRows[ImageMember, Image]):
     """Whom an image is shared with."""
 
     model = ImageMember
 
 
 @admin.register(Image)
-class ImageAdmin(ReadOnlyRows, admin.ModelAdmin[Image]):
+class ImageAdmin(ReadOnlyRows, Rows[Image]):
     """Images of all projects, deleted ones too."""
 
     list_display = ["name", "id", "status", "visibility", "disk_format", "size", "project_id", "created_at"]

@@ -12,14 +12,15 @@ class InstancesConfig(AppConfig):
     def ready(self) -> None:
         """Register the workflows, and what this room does on a host."""
         import images.invariants
-        from instances import checks, on_host, selectors, workflows  # noqa: F401
-        from workers import ask, events
+        from instances import audits, checks, on_host, selectors, workflows  # noqa: F401
+        from instances.services import repair
+        from workers import again, ask, events
 
         events.on("guest.power", on_host.follow_power)
         events.on("host.returns", on_host.clean_up)
         events.on("host.rebooted", on_host.resume_guests)
-        events.on("host.echo", on_host.audit_power)
         events.on("port.addresses", on_host.show_addresses)
+        again.register("instance", repair.ask_again)
         ask.register("console", on_host.console)
         ask.register("diagnostics", on_host.diagnostics)
         images.invariants.used_by(selectors.images_on_host)

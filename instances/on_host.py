@@ -16,12 +16,12 @@ from instances import addresses, guests, transitions
 from instances.checks import LAST_EPOCH
 from instances.models import Instance
 from instances.services import servers
-from instances.states import VmState, follows
+from instances.states import VmState
 from networking.wiring.commands import WiringFailed
 from workers import footprints, recovery
 from workers.driver import driver
 from workers.host import NotClean
-from workers.models import Footprint, Mend, Subject
+from workers.models import Finding, Footprint, Subject
 from workers.process import PROCESS
 
 log = structlog.get_logger()
@@ -79,7 +79,7 @@ def clean_up(host: str) -> None:
     for subject_id, epoch in stale.items():
         footprints.forget(subject_id, host=host)
         whose = "a deleted server" if epoch == LAST_EPOCH else "a server that lives elsewhere"
-        Mend.objects.create(
+        Finding.objects.create(
             audit="cleanup", subject=str(subject_id), what=f"removed from {host} what {whose} left"
         )
 
@@ -122,28 +122,3 @@ def resume_guests(host: str) -> None:
                     servers.run_again(instance, suspended=guest.power_state is PowerState.SUSPENDED)
         except Conflict as refusal:
             log.warning("guest.not_resumed", instance_id=str(instance.id), error=refusal.message)
-
-
-def audit_power(host: str) -> None:
-    """Note the power state of every idle server of this host whose guest does something else; due at each echo."""
-    known = {
-        instance.id: instance
-        for instance in Instance.objects.filter(host=host, deleted=False, task_state=None).only(
-            "id", "power_state", "vm_state", "node"
-        )
-    }
-    for node in {str(instance.node) for instance in known.values()}:
-        for guest in driver().guests(node):
-            instance = known.get(guest.uuid)
-            if (
-                instance is not None
-                and _differs(instance, guest.power_state.value)
-                and transitions.observe(guest.uuid, guest.power_state.value, node=node)
-            ):
-                was = f"{instance.vm_state}, power state {instance.power_state}"
-                what = f"{was} was power state {guest.power_state.value} at the hypervisor"
-                Mend.objects.create(audit="power", subject=str(guest.uuid), what=what)
-
-
-def _differs(instance: Instance, seen: int) -> bool:
-    return instance.power_state != seen or follows(instance.vm_state, seen) not in (None, instance.vm_state)

@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from django.db.models import F, Q, QuerySet
+from django.db.models import Exists, F, Q, QuerySet
 from django.utils import timezone
 
 from computecloud.wire.errors import Conflict, NotFound
@@ -20,6 +20,7 @@ from instances.states import (
     VmState,
     follows,
 )
+from workers.models import ACTIVE, Operation
 
 # What a workflow may note beside a state; a typing error here must not reach the database.
 FACTS = frozenset(
@@ -149,8 +150,17 @@ def cancelled(action: str, instance_id: UUID) -> None:
 
 
 def reset(instance_id: UUID, vm_state: VmState) -> None:
-    """Set the state of an idle instance by an operator's word; raises WrongState while an action runs, NotFound."""
-    if not allowing("reset_state", instance_id).update(vm_state=vm_state.value, updated_at=timezone.now()):
+    """Set the state by an operator's word, and free an instance that shows an action which no operation stands behind.
+
+    Raises WrongState while an operation works on it, NotFound.
+    """
+    said = {"vm_state": vm_state.value, "updated_at": timezone.now()}
+    if allowing("reset_state", instance_id).update(**said):
+        return
+    seen = _current(instance_id).task_state
+    at_work = Operation.objects.filter(subject_id=instance_id, state__in=ACTIVE)
+    stuck = Instance.objects.filter(~Exists(at_work), id=instance_id, deleted=False, task_state=seen)
+    if seen is None or not stuck.update(task_state=None, vm_state_before=vm_state.value, **said):
         raise refusal("reset_state", instance_id)
 
 

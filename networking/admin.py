@@ -2,18 +2,18 @@
 
 from django.contrib import admin
 
+from computecloud.pages.rows import InlineRows, ReadOnlyRows, Rows
 from networking.models import Network, Port, PortAddress, Subnet
-from workers.admin import ReadOnlyRows
 
 
-class SubnetInline(ReadOnlyRows, admin.TabularInline[Subnet, Network]):
+class SubnetInline(ReadOnlyRows, InlineRows[Subnet, Network]):
     """A network's subnets."""
 
     model = Subnet
     fields = ["cidr", "gateway_ip", "enable_dhcp", "dhcp_address", "pools"]
 
 
-class AddressInline(ReadOnlyRows, admin.TabularInline[PortAddress, Port]):
+class AddressInline(ReadOnlyRows, InlineRows[PortAddress, Port]):
     """A port's addresses."""
 
     model = PortAddress
@@ -21,7 +21,7 @@ class AddressInline(ReadOnlyRows, admin.TabularInline[PortAddress, Port]):
 
 
 @admin.register(Network)
-class NetworkAdmin(ReadOnlyRows, admin.ModelAdmin[Network]):
+class NetworkAdmin(ReadOnlyRows, Rows[Network]):
     """Networks of all projects."""
 
     list_display = ["name", "id", "project_id", "shared", "external", "is_auto", "mtu", "vni", "created_at"]
@@ -31,7 +31,7 @@ class NetworkAdmin(ReadOnlyRows, admin.ModelAdmin[Network]):
 
 
 @admin.register(Subnet)
-class SubnetAdmin(ReadOnlyRows, admin.ModelAdmin[Subnet]):
+class SubnetAdmin(ReadOnlyRows, Rows[Subnet]):
     """Subnets of all projects, with where their next address comes from."""
 
     list_display = ["cidr", "name", "id", "network", "gateway_ip", "enable_dhcp", "dhcp_address", "cursor"]
@@ -41,7 +41,7 @@ class SubnetAdmin(ReadOnlyRows, admin.ModelAdmin[Subnet]):
 
 
 @admin.register(Port)
-class PortAdmin(ReadOnlyRows, admin.ModelAdmin[Port]):
+class PortAdmin(ReadOnlyRows, Rows[Port]):
     """Ports of all projects, with who holds them and where."""
 
     list_display = [

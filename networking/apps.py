@@ -10,11 +10,11 @@ class NetworkingConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
-        """Register what must be true of networks, and mend a host's wiring when it is taken and as echoes come."""
+        """Register what must be true of networks, and follow what changes when a host is taken and as echoes come."""
         from networking import audit, invariants  # noqa: F401
         from networking.services import spreading
         from workers import events
 
         events.on("host.taken", audit.mend_taken)
-        events.on("host.echo", audit.mend_if_due)
+        events.on("host.echo", audit.follow)
         events.on(spreading.EVENT, audit.follow)

@@ -1,6 +1,5 @@
 """Mending a host's wiring while its worker runs: after the host restarted, or when something else took it apart."""
 
-import time
 from collections import defaultdict
 from uuid import UUID
 
@@ -13,12 +12,9 @@ from networking.models import HostWiring, Port, PortStatus
 from networking.services import spreading
 from networking.wiring import Thing
 from networking.wiring.commands import WiringFailed
-from workers.models import Host, Mend, Subject
+from workers.models import Finding, Host, Subject
 
 log = structlog.get_logger()
-
-EVERY_S = 30.0
-_audited_s: dict[str, float] = {}
 
 
 def mend_taken(host: Host) -> None:
@@ -44,23 +40,15 @@ def follow(host: str) -> None:
         log.info("wiring.followed", host=host, change=row.wanted)
 
 
-def mend_if_due(host: str) -> None:
-    """Follow what has changed, and mend where the last look is EVERY_S old; called by each echo."""
-    follow(host)
-    if time.monotonic() - _audited_s.get(host, -EVERY_S) >= EVERY_S:
-        mend(host)
-
-
 def mend(host: str) -> None:
     """Wire the host's idle instances again that lack something, and note it; what fails is tried again later."""
     if not wiring.wires():
         return
-    _audited_s[host] = time.monotonic()
     try:
         for instance_id, things in missing(host).items():
             rewire(instance_id)
             what = ", ".join(sorted(f"{thing.kind} {thing.name}" for thing in things))
-            Mend.objects.create(
+            Finding.objects.create(
                 audit="wiring", subject=str(instance_id), what=f"made again on {host}: {what}"
             )
     except WiringFailed as error:

@@ -8,6 +8,7 @@ from django.db.models import F
 from computecloud.config import CONFIG
 from networking import audit, selectors, services, wiring
 from networking.models import Port, PortAddress, Subnet
+from workers import audits
 from workers.invariants import Violation, register
 from workers.models import Subject
 
@@ -77,3 +78,12 @@ register("addresses belong to their port's network", misplaced_addresses)
 register("subnets have an address for the DHCP that they promise", subnets_without_dhcp)
 register("this host has no wiring but for ports bound here", left_on_host)
 register("this host has all the wiring of its active ports", missing_on_host)
+audits.register(
+    audits.Audit(
+        "wiring",
+        "each host has the wiring of its active ports",
+        30,
+        lambda _host: missing_on_host(),
+        on_host=True,
+    )
+)

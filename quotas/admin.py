@@ -2,12 +2,12 @@
 
 from django.contrib import admin
 
+from computecloud.pages.rows import ReadOnlyAdmin, Rows
 from quotas.models import Charge, ProjectUsage
-from workers.admin import ReadOnlyAdmin
 
 
 @admin.register(ProjectUsage)
-class ProjectUsageAdmin(admin.ModelAdmin[ProjectUsage]):
+class ProjectUsageAdmin(Rows[ProjectUsage]):
     """Limits may be changed; what is taken is the engine's."""
 
     list_display = [

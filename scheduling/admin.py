@@ -1,16 +1,31 @@
 """Nodes, claims and decisions in the operators' pages; all rows are the engine's own."""
 
 from django.contrib import admin
+from django.urls import reverse
+from django.utils.http import urlencode
 
-from scheduling.models import Allocation, Decision, GroupMember, Inventory, Node, ServerGroup
-from workers.admin import ReadOnlyAdmin
+from computecloud.pages import panels
+from computecloud.pages.panels import SHOWN, Panel
+from computecloud.pages.rows import InlineRows, ReadOnlyAdmin
+from computecloud.pages.shown import badge, link
+from scheduling.models import (
+    DISK_GB,
+    MEMORY_MB,
+    VCPU,
+    Allocation,
+    Decision,
+    GroupMember,
+    Inventory,
+    Node,
+    ServerGroup,
+)
+from workers.models import Host
 
 
-class InventoryInline(admin.TabularInline[Inventory, Node]):
+class InventoryInline(InlineRows[Inventory, Node]):
     """What a node has."""
 
     model = Inventory
-    extra = 0
     can_delete = False
     readonly_fields = ["resource_class", "total", "reserved", "allocation_ratio", "used"]
 
@@ -69,3 +84,22 @@ class DecisionAdmin(ReadOnlyAdmin):
         return (
             ", ".join(f"{verdict['rule']}: {verdict['removed']}" for verdict in decision.verdicts) or "none"
         )
+
+
+def _nodes_of(host: Host) -> Panel:
+    rows = []
+    for node in Node.objects.filter(host=host).prefetch_related("inventories")[:SHOWN]:
+        stocks = {row.resource_class: row for row in node.inventories.all()}
+        full = [
+            f"{row.used} of {int((row.total - row.reserved) * row.allocation_ratio)}" if row else "-"
+            for row in (stocks.get(name) for name in (VCPU, MEMORY_MB, DISK_GB))
+        ]
+        rows.append(
+            (link("scheduling_node", node.pk, node.name), badge("up" if node.present else "gone"), *full)
+        )
+    address = f"{reverse('admin:scheduling_node_changelist')}?{urlencode({'q': host.name})}"
+    headings = ("node", "reported", "processors", "memory MiB", "disk GiB")
+    return Panel("Nodes", headings, rows, "It has reported none.", address)
+
+
+panels.add("workers.Host", _nodes_of, place=1)

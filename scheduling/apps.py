@@ -10,10 +10,8 @@ class SchedulingConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
-        """Report nodes when a host is taken and as echoes come; audit capacity when beat says so."""
-        from scheduling import audit, figures, report  # noqa: F401 — figures registers itself
-        from workers import events, recovery
+        """Report nodes when a host is taken, and whenever its audit is due."""
+        from scheduling import audit, figures, report  # noqa: F401
+        from workers import events
 
         events.on("host.taken", report.report)
-        events.on("host.echo", report.report_if_due)
-        recovery.register_periodic("scheduling.capacity_audit", audit.audit)

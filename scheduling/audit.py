@@ -1,6 +1,7 @@
-"""The capacity audit: inventories, allocations and the things they are for must agree; differences are mended."""
+"""Inventories and allocations must agree; what differs is counted again, or given back."""
 
 from collections.abc import Iterable
+from functools import partial
 from uuid import UUID
 
 from django.db import transaction
@@ -11,30 +12,7 @@ from scheduling import claims
 from scheduling.models import Allocation, GroupPlace, Inventory, Policy, ServerGroup
 from workers import invariants
 from workers.invariants import Violation
-from workers.models import Mend, Subject
-
-AUDIT = "capacity"
-
-
-def audit() -> None:
-    """Release the claims of things that are gone, and set every counter to what it counts."""
-    for consumer_id in orphans():
-        with transaction.atomic():
-            claims.release(consumer_id)
-            Mend.objects.create(
-                audit=AUDIT, subject=str(consumer_id), what="released the claim of a thing that is gone"
-            )
-    for inventory in drifted():
-        with transaction.atomic():
-            counted = Inventory.objects.filter(id=inventory.id, used=inventory.used)
-            if counted.update(used=_sum()):
-                what = f"{inventory} counted {inventory.used}, its allocations sum to {inventory.summed}"  # type: ignore[attr-defined]
-                Mend.objects.create(audit=AUDIT, subject=str(inventory.node_id), what=what)
-    for group in miscounted():
-        with transaction.atomic():
-            if ServerGroup.objects.filter(id=group.id, placed=group.placed).update(placed=_places()):
-                what = f"server group {group.id} counted {group.placed} places, it has others"
-                Mend.objects.create(audit=AUDIT, subject=str(group.id), what=what)
+from workers.models import Subject
 
 
 def orphans() -> list[UUID]:
@@ -65,22 +43,54 @@ def _sum() -> Coalesce:
     )
 
 
+def _count_again(inventory: Inventory) -> int:
+    """Set a counter to the sum of its allocations; 0 where it was counted on meanwhile."""
+    return (
+        Inventory.objects.filter(id=inventory.id, used=inventory.used)
+        .exclude(used=_sum())
+        .update(used=_sum())
+    )
+
+
+def _count_places_again(group: ServerGroup) -> int:
+    """Set a group's counter to the number of its places; 0 where it was counted on meanwhile."""
+    return ServerGroup.objects.filter(id=group.id, placed=group.placed).update(placed=_places())
+
+
+def _give_back(consumer_id: UUID) -> bool:
+    with transaction.atomic():
+        claims.release(consumer_id)
+    return True
+
+
 def _counters_are_sums() -> Iterable[Violation]:
     for inventory in drifted():
         yield Violation(
-            f"{inventory} counts {inventory.used}, not the sum of its allocations",
-            fix=audit,
+            f"{inventory} counts {inventory.used}, not the {inventory.summed} of its allocations",  # type: ignore[attr-defined]
+            fix=partial(_count_again, inventory),
+            cause="a row that was edited by hand, or comes from an older backup",
+            subject=str(inventory.node_id),
         )
 
 
 def _claims_have_consumers() -> Iterable[Violation]:
     for consumer_id in orphans():
-        yield Violation(f"{consumer_id} holds a claim and is gone", fix=audit)
+        yield Violation(
+            f"{consumer_id} holds a claim and is gone",
+            fix=partial(_give_back, consumer_id),
+            cause="its server was removed, and its claim was not: a row that was edited by hand, or a backup",
+            subject=str(consumer_id),
+        )
 
 
 def _groups_count_their_places() -> Iterable[Violation]:
     for group in miscounted():
-        yield Violation(f"server group {group.id} counts {group.placed} places, not those it has", fix=audit)
+        yield Violation(
+            f"server group {group.id} counts {group.placed} places, not those it has",
+            fix=partial(_count_places_again, group),
+            cause="a row that was edited by hand, or comes from an older backup",
+            subject=str(group.id),
+        )
 
 
 invariants.register("server groups count their places", _groups_count_their_places)

@@ -1,6 +1,6 @@
 """A host's report: its driver's nodes, what they have, and their traits, written by the host's own worker."""
 
-import time
+from collections.abc import Iterator
 from typing import Any
 
 import structlog
@@ -10,32 +10,45 @@ from django.db.models import Max
 from computecloud.config import CONFIG
 from hypervisors.driver import DriverError, NodeFacts
 from scheduling.models import DISK_GB, MEMORY_MB, VCPU, Inventory, Node
+from workers import audits
 from workers.driver import driver
 from workers.models import Host, utc_now
 
 log = structlog.get_logger()
 
-EVERY_S = 60.0
-_reported_s: dict[str, float] = {}
-
-
-def report_if_due(host: str) -> None:
-    """Report again where the last report is EVERY_S old; called by each echo."""
-    if time.monotonic() - _reported_s.get(host, -EVERY_S) >= EVERY_S:
-        taken = Host.objects.filter(name=host).first()
-        if taken is not None:
-            report(taken)
-
 
 def report(host: Host) -> None:
     """Write what the driver says of the host's nodes; a hypervisor that does not answer is asked again later."""
     try:
-        facts = driver().nodes()
+        write(host, driver().nodes())
     except DriverError as error:
         log.warning("report.failed", host=host.name, error=error.message)
+
+
+def look(host: str) -> Iterator[str]:
+    """Report anew, and say which nodes came, went or changed their sizes; raises DriverError."""
+    taken = Host.objects.filter(name=host).first()
+    if taken is None:
         return
-    write(host, facts)
-    _reported_s[host.name] = time.monotonic()
+    before = _sizes(taken)
+    write(taken, driver().nodes())
+    after = _sizes(taken)
+    for node in sorted(before.keys() | after.keys()):
+        if node not in after:
+            yield f"node {node} is not there any more"
+        elif node not in before:
+            yield f"node {node} is new"
+        elif before[node] != after[node]:
+            yield f"node {node} has {after[node]}, had {before[node]}"
+
+
+def _sizes(host: Host) -> dict[str, dict[str, int]]:
+    """Return what each present node has in all, by resource class."""
+    sizes: dict[str, dict[str, int]] = {}
+    rows = Inventory.objects.filter(node__host=host, node__present=True).order_by("resource_class")
+    for node, resource, total in rows.values_list("node__name", "resource_class", "total"):
+        sizes.setdefault(node, {})[resource] = total
+    return sizes
 
 
 def write(host: Host, facts: tuple[NodeFacts, ...]) -> None:
@@ -100,3 +113,6 @@ def _inventories(facts: NodeFacts) -> list[Inventory]:
         stock(MEMORY_MB, facts.memory_mib, CONFIG.reserved_memory_mib, CONFIG.memory_allocation_ratio),
         stock(DISK_GB, facts.disk_gib, CONFIG.reserved_disk_gib, CONFIG.disk_allocation_ratio),
     ]
+
+
+audits.register(audits.Audit("nodes", "reports each host's nodes and what they have", 60, look, on_host=True))

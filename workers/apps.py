@@ -12,9 +12,17 @@ class WorkersConfig(AppConfig):
     def ready(self) -> None:
         """Make the tasks known to the Celery app."""
         from computecloud import celery  # noqa: F401 — current_app must be ours
-        from identity import tidying
-        from workers import archive, checks, figures, idempotency, recovery, tasks  # noqa: F401
+        from workers import (  # noqa: F401
+            archive,
+            audits,
+            checks,
+            events,
+            expiry,
+            figures,
+            recovery,
+            tasks,
+        )
 
         recovery.register_periodic("workers.archive", archive.run)
-        recovery.register_periodic("workers.idempotency_keys", idempotency.forget_old)
-        recovery.register_periodic("identity.tidy", tidying.tidy)
+        recovery.register_periodic("workers.audits", audits.ring)
+        events.on("host.echo", audits.run_due)

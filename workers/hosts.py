@@ -38,3 +38,18 @@ def disable(*, name: str, reason: str) -> Host:
 def _change(rows: QuerySet[Host], name: str, **values: object) -> None:
     if not rows.update(**values):
         raise NotFound(f"Host {name} could not be found.")
+
+
+def force_down(*, name: str, reason: str) -> Host:
+    """Have a host count as down and take no new guests: an operator knows that it is off. Raises as disable does."""
+    disable(name=name, reason=reason)
+    _change(Host.objects.filter(name=name), name, forced_down=True, alive=False)
+    log.warning("host.forced_down", host=name, reason=reason)
+    return find(name)
+
+
+def let_up(*, name: str) -> Host:
+    """Have a host that was forced down count again as its heartbeat says; raises NotFound."""
+    _change(Host.objects.filter(name=name), name, forced_down=False)
+    log.info("host.let_up", host=name)
+    return find(name)

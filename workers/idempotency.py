@@ -125,15 +125,16 @@ def give_back(claim: Claim, *, whatever: bool) -> None:
     (rows if whatever else rows.filter(begun=False)).delete()
 
 
-def forget_old() -> None:
-    """Remove the keys whose time is over."""
+def forget_old() -> int:
+    """Remove the keys whose time is over; returns how many."""
+    removed = 0
     while True:
         old = list(
             IdempotencyKey.objects.filter(created_at__lt=oldest()).values_list("id", flat=True)[:BATCH]
         )
-        IdempotencyKey.objects.filter(id__in=old).delete()
+        removed += IdempotencyKey.objects.filter(id__in=old).delete()[0]
         if len(old) < BATCH:
-            return
+            return removed
 
 
 def oldest(*, spare_h: float = 0.0) -> datetime:

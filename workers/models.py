@@ -3,6 +3,7 @@
 import uuid
 from datetime import datetime
 
+from django.core.validators import MinValueValidator
 from django.db import models
 from django.db.models import Q
 from django.db.models.expressions import RawSQL
@@ -360,15 +361,79 @@ class Inquiry(models.Model):
         return f"{self.kind} at {self.host}"
 
 
-class Mend(models.Model):
-    """A difference between intent and fact that an audit put right."""
+class AuditSchedule(models.Model):
+    """How often an audit is due, and when it was rung for last; beat's ring is one conditional update of this row."""
 
+    name = models.CharField(primary_key=True, max_length=64)
+    every_s = models.PositiveIntegerField(
+        "every (s)", validators=[MinValueValidator(10)], help_text="seconds between two runs, 10 or more"
+    )
+    enabled = models.BooleanField(default=True)
+    rung_at = models.FloatField(default=0, help_text="seconds since 1970")
+    rung_by = models.CharField(max_length=255, blank=True, default="")
+
+    class Meta:
+        ordering = ["name"]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class AuditRun(models.Model):
+    """One look of an audit, at the cloud or at one host; one that found nothing is replaced by the next."""
+
+    class State(models.TextChoices):
+        """How far a look has come; lost: its worker died while it was mending."""
+
+        RUNNING = "running"
+        DONE = "done"
+        FAILED = "failed"
+        SKIPPED = "skipped"
+        LOST = "lost"
+
+    audit = models.CharField(max_length=64)
+    host = models.CharField(max_length=255, blank=True, default="", help_text="empty: a control worker")
+    state = models.CharField(max_length=8, choices=State)
+    why = models.CharField(max_length=255, help_text="schedule, or who asked for it")
+    found = models.IntegerField(default=0)
+    mended = models.IntegerField(default=0)
+    said = models.TextField(blank=True, default="", help_text="what it did, or why it could not")
+    started_at = models.DateTimeField(default=utc_now)
+    finished_at = models.DateTimeField(null=True)
+
+    class Meta:
+        ordering = ["-started_at", "-id"]
+        indexes = [
+            models.Index(fields=["audit", "host"], name="audit_run_of_host"),
+            models.Index(fields=["-started_at"], name="audit_run_newest"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.audit} {self.host or 'control'}"
+
+
+class Finding(models.Model):
+    """A difference between intent and fact, with its cause; written before it is mended, so that none goes unseen."""
+
+    run = models.ForeignKey(
+        AuditRun,
+        null=True,
+        on_delete=models.CASCADE,
+        related_name="findings",
+        help_text="none: outside of a run",
+    )
     audit = models.CharField(max_length=64)
     subject = models.CharField(max_length=255)
     what = models.TextField()
+    cause = models.TextField(blank=True, default="", db_default="")
+    mended = models.BooleanField(default=True, db_default=True)
+    advice = models.TextField(
+        blank=True, default="", db_default="", help_text="what mends it, where nobody has"
+    )
     created_at = models.DateTimeField(default=utc_now, db_index=True)
 
     class Meta:
+        db_table = "workers_mend"
         ordering = ["-created_at"]
 
     def __str__(self) -> str:

@@ -6,7 +6,7 @@ from uuid import UUID
 from celery import Task, shared_task
 from celery.exceptions import Ignore
 
-from workers import admission, dispatch, events, ledger, liveness, messages, pulse, recovery, runner
+from workers import admission, audits, dispatch, events, ledger, liveness, messages, pulse, recovery, runner
 from workers.ask import answer as answer_inquiry
 from workers.models import Operation
 from workers.outcome import Outcome
@@ -88,6 +88,12 @@ def ring(host: str, event: str) -> None:
 def inquiry(inquiry_id: str) -> None:
     """Answer a question that a web process put to this host."""
     answer_inquiry(UUID(inquiry_id))
+
+
+@shared_task(name=audits.TASK, base=messages.Known)
+def audit(name: str, host: str, why: str) -> None:
+    """Run an audit that is due, or that somebody asked for."""
+    audits.run(name, host=host, why=why)
 
 
 @shared_task(name="workers.periodic", base=messages.Known)

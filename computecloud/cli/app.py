@@ -17,6 +17,7 @@ COMMANDS = {
     "host": "List, show, enable or disable hosts.",
     "explain": "Say why a server is where it is, or why it is nowhere.",
     "token": "Rotate the keys that tokens are signed with.",
+    "audit": "List the audits, or run one now.",
     "timeline": "Show the steps of a server's last operation.",
 }
 

@@ -56,9 +56,10 @@ def migrate(step: Step) -> None:
 
 
 def bootstrap(*, admin_password: str, demo_password: str) -> bool:
-    """Make users, projects, the public network and flavors; returns whether anything was made."""
+    """Make users, projects, the public network, flavors and the groups of operators; returns whether any was made."""
     import networking.services
     import quotas.services
+    from computecloud.pages import roles
     from identity.services.bootstrap import bootstrap as bootstrap_identity
 
     made = bootstrap_identity(admin_password=admin_password, demo_password=demo_password)
@@ -67,7 +68,8 @@ def bootstrap(*, admin_password: str, demo_password: str) -> bool:
     networking.services.bootstrap(project_id=made.admin_project_id)
     for project_id in (made.admin_project_id, made.demo_project_id):
         networking.services.let_in(project_id)
-    return _make_flavors() or bool(made.changed)
+    granted = roles.ensure()
+    return _make_flavors() or granted or bool(made.changed)
 
 
 def _make_flavors() -> bool:

@@ -4,9 +4,9 @@ import pytest
 
 from instances import on_host
 from tests.faults.world import World, counts
-from workers import dispatch
+from workers import audits, dispatch
 from workers.driver import driver
-from workers.models import Footprint, Host, Mend, Subject
+from workers.models import Finding, Footprint, Host, Subject
 from workers.testing import Drive
 
 
@@ -21,7 +21,7 @@ def test_what_a_deleted_server_left_on_a_dead_host_is_removed_when_the_host_is_b
     assert set(Footprint.objects.values_list("host", flat=True)) == {world.host.name}
     on_host.clean_up(world.host)
     assert counts()["guests"] == counts()["disks"] == counts()["footprints"] == 0
-    assert Mend.objects.filter(audit="cleanup").count() == 1
+    assert Finding.objects.filter(audit="cleanup").count() == 1
 
 
 def test_a_host_that_has_nothing_to_clean_leaves_its_guests_alone(world: World):
@@ -51,7 +51,7 @@ def test_a_power_change_that_the_hypervisor_tells_of_is_noted_at_once(world: Wor
 def test_the_power_audit_notes_what_was_missed_and_records_the_mend(world: World):
     instance = world.active()
     driver().power_off(str(instance.node), instance.id, Subject.objects.get(id=instance.id).epoch)
-    on_host.audit_power(world.host.name)
+    audits.run("power", host=world.host.name, pause=lambda _s: None)
     instance.refresh_from_db()
     assert instance.vm_state == "stopped"
-    assert Mend.objects.filter(audit="power").count() == 1
+    assert Finding.objects.filter(audit="power").count() == 1

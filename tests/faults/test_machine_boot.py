@@ -8,7 +8,7 @@ from hypervisors.fake import FakeDriver
 from hypervisors.faults import Fault
 from instances import on_host
 from tests.faults.world import World
-from workers import clock
+from workers import audits, clock
 from workers.driver import driver
 from workers.host import HostWorker
 from workers.models import Host, Operation
@@ -77,7 +77,7 @@ def test_a_suspended_server_stays_so_and_can_be_resumed(world: World, hypervisor
     kept = world.active()
     assert Drive(world.accept("suspend", kept).id).run().state == "succeeded"
     start_machine_again(hypervisor, monkeypatch)
-    on_host.audit_power(CONFIG.host)
+    audits.run("power", host=CONFIG.host, pause=lambda _: None)
     kept.refresh_from_db()
     assert (kept.vm_state, kept.task_state) == ("suspended", None)
     assert Drive(world.accept("resume", kept).id).run().state == "succeeded"
@@ -87,7 +87,7 @@ def test_a_paused_server_has_lost_its_memory_and_can_be_started(world: World, hy
     paused = world.active()
     assert Drive(world.accept("pause", paused).id).run().state == "succeeded"
     start_machine_again(hypervisor, monkeypatch)
-    on_host.audit_power(CONFIG.host)
+    audits.run("power", host=CONFIG.host, pause=lambda _: None)
     paused.refresh_from_db()
     assert (paused.vm_state, paused.power_state) == ("stopped", PowerState.SHUTDOWN)
     assert Drive(world.accept("start", paused).id).run().state == "succeeded"

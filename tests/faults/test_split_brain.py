@@ -20,7 +20,7 @@ from workers import liveness, lost_hosts, probes, recovery, runner
 from workers.driver import driver
 from workers.host import NotClean
 from workers.ledger import DO
-from workers.models import Footprint, Host, Mend, Operation, Subject, SubjectLock
+from workers.models import Finding, Footprint, Host, Operation, Subject, SubjectLock
 from workers.outcome import Outcome
 from workers.process import PROCESS
 from workers.retry import StepFailed
@@ -106,7 +106,7 @@ def test_a_boot_whose_host_is_cut_off_in_a_step_runs_elsewhere_and_once(
     left = set(Footprint.objects.filter(host="first").values_list("kind", flat=True))
     assert left >= {"port"}
     come_back(hosts, "first")
-    assert Mend.objects.filter(audit="cleanup", what__contains="lives elsewhere").count() == 1
+    assert Finding.objects.filter(audit="cleanup", what__contains="lives elsewhere").count() == 1
     lives_on_the_second_alone(hosts, instance)
     assert Host.objects.get(name="first").alive
     tell(step, point, "host cut off, given up on, and back", "moved")

@@ -15,9 +15,10 @@ from click.testing import CliRunner, Result
 
 from computecloud.cli.app import computecloud
 from computecloud.config import CONFIG
-from identity import revocation, signing, throttle, tidying, tokens
+from identity import revocation, signing, throttle, tokens
 from identity.models import LoginFailure, Revocation, SigningKey
 from identity.tokens import Grant, InvalidToken
+from workers import audits
 
 GRANT = Grant(user_id="u", user_name="n", user_domain_id="default", roles=("member",), project_id="p")
 
@@ -185,7 +186,7 @@ def test_a_key_is_not_in_the_table_in_clear_and_not_read_with_another_secret_key
     assert kid(tokens.issue(GRANT)) == kid(old)
 
 
-def test_beat_tidies_what_means_nothing_any_more() -> None:
+def test_an_audit_removes_what_means_nothing_any_more() -> None:
     past = datetime.now(UTC) - timedelta(days=2)
     Revocation.objects.create(key="audit:old", before=0.0, expires_at=past)
     Revocation.objects.create(key="audit:new", before=0.0, expires_at=datetime.now(UTC))
@@ -193,20 +194,10 @@ def test_beat_tidies_what_means_nothing_any_more() -> None:
     LoginFailure.objects.create(key="old", began_at=past)
     throttle.note_failure("new")
     LoginFailure.objects.create(key="older", began_at=past)
-    tidying.tidy()
+    audits.run("expiry", pause=lambda _s: None)
     assert [row.key for row in Revocation.objects.all()] == ["audit:new"]
     assert [row.key for row in LoginFailure.objects.all()] == ["new"]
     assert not SigningKey.objects.exists()
-
-
-def test_beat_rings_for_it() -> None:
-    from computecloud.celery import app
-    from workers import recovery
-
-    assert ("identity.tidy",) in [entry["args"] for entry in app.conf.beat_schedule.values()]
-    Revocation.objects.create(key="audit:old", before=0.0, expires_at=datetime.now(UTC) - timedelta(days=2))
-    recovery.run_periodic("identity.tidy")
-    assert not Revocation.objects.exists()
 
 
 # The command

@@ -24,7 +24,7 @@ from networking.models import Network
 from quotas import services as quotas
 from tests.instances.conftest import Tenant
 from tests.instances.test_power import placed
-from workers import archive, idempotency, ledger, probes, recovery
+from workers import archive, audits, idempotency, ledger, probes
 from workers.idempotency import Claim, KeyInUse
 from workers.models import IdempotencyKey, Operation
 
@@ -249,7 +249,7 @@ def test_keys_expire_and_are_removed(alice, body):
     assert REPLAYED not in post(alice, SERVERS, body, "old")
     assert Instance.objects.count() == 3
     old.update(created_at=old.get().created_at - day)
-    recovery.run_periodic("workers.idempotency_keys")
+    audits.run("expiry", pause=lambda _s: None)
     assert [row.key for row in IdempotencyKey.objects.all()] == ["new"]
 
 

@@ -186,8 +186,15 @@ def test_an_admin_resets_a_state_and_history_has_it(alice, admin, state):
 
 def test_a_state_is_not_reset_under_an_operation(alice, admin):
     instance = placed(alice, "active", "pausing")
+    at_work = Operation.objects.create(
+        kind="pause", state="running", subject_type="instance", subject_id=instance.id
+    )
     words = refused(reset(admin, instance, "error"), 409)
     assert words == f"Cannot 'reset state' instance {instance.id} while it is in task_state pausing"
+    at_work.delete()
+    assert reset(admin, instance, "error").status_code == 202, "nothing works on it any more"
+    instance.refresh_from_db()
+    assert (instance.vm_state, instance.task_state) == ("error", None)
 
 
 def test_a_server_without_a_host_is_not_made_active(admin):

@@ -12,7 +12,7 @@ from networking.services import bind, mark_wired, unbind
 from networking.wiring import linux, presence
 from tests.networking.conftest import a_network, a_subnet
 from tests.networking.host import run, seen_from_outside
-from workers.models import Mend, Subject
+from workers.models import Finding, Subject
 
 
 @pytest.fixture
@@ -74,10 +74,10 @@ def test_each_kind_of_leftover_on_the_host_is_named_and_mended(bound, instance_i
         run("nft", "delete", "table", "bridge", f"cc_{tag}")
         Subject.objects.update(holder=uuid4())
         audit.mend(CONFIG.host)
-        assert not Mend.objects.exists(), "an operation is at work on it"
+        assert not Finding.objects.exists(), "an operation is at work on it"
         Subject.objects.update(holder=None)
         audit.mend(CONFIG.host)
-        assert f"chain {bound[0].tap}" in Mend.objects.get(subject=str(instance_id)).what
+        assert f"chain {bound[0].tap}" in Finding.objects.get(subject=str(instance_id)).what
         assert list(invariants.missing_on_host()) == []
         unbind(instance_id)
         left = list(invariants.left_on_host())

@@ -7,10 +7,11 @@ import pytest
 from django.db import connection, transaction
 
 from computecloud.wire.errors import InvalidInput
-from scheduling import audit, claims, place, query, report, selectors
+from scheduling import claims, place, query, report, selectors
 from scheduling.models import Allocation, Decision, Inventory, Node
 from tests.scheduling.conftest import facts, request
-from workers.models import Host, Mend
+from workers import audits
+from workers.models import Finding, Host
 
 
 def placed(wanted, operation_id=None):
@@ -240,9 +241,10 @@ def test_the_capacity_audit_mends_a_counter_and_an_orphaned_claim(host_with):
     host_with("a")
     placed(request())
     Inventory.objects.filter(resource_class="VCPU").update(used=77)
-    audit.audit()
+    run = audits.run("capacity", pause=lambda _s: None)
+    assert (run.found, run.mended) == (2, 2)
     assert set(Inventory.objects.values_list("used", flat=True)) == {0}
-    assert Mend.objects.count() == 2
+    assert Finding.objects.count() == 2
 
 
 def test_a_host_that_is_gone_from_the_fleet_keeps_its_history(host_with):

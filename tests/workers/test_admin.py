@@ -80,7 +80,7 @@ def test_the_list_says_why_operations_wait_at_the_same_cost_for_any_number(opera
 
 def test_operators_cancel_what_they_choose(operator, accepted):
     running, done = accepted(), ended()
-    chosen = {"action": "cancel", "_selected_action": [running.id, done.id]}
+    chosen = {"action": "cancel", "_selected_action": [running.id, done.id], "confirmed": "yes"}
     page = operator.post(reverse("admin:workers_operation_changelist"), chosen, follow=True).content.decode()
     running.refresh_from_db()
     assert running.cancelled_by == "operator operator"

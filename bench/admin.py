@@ -1,0 +1,147 @@
+"""The admin pages with 10,000 servers on 100 hosts behind them: how long each takes to make, in ms; without a cloud.
+
+Rows are written into a database of its own (SQLite, or COMPUTECLOUD_DATABASE_URL), in one process with the pages.
+"""
+
+import os
+import statistics
+import tempfile
+import time
+import uuid
+from collections.abc import Callable
+
+from figures import Figures, parser
+
+
+def main() -> None:
+    """Write the rows, ask for each page, print medians."""
+    options = parser(__doc__ or "")
+    options.add_argument("--servers", type=int, default=10_000)
+    options.add_argument("--hosts", type=int, default=100)
+    options.add_argument("--times", type=int, default=15)
+    given = options.parse_args()
+    with tempfile.TemporaryDirectory(prefix="computecloud-bench-") as state:
+        os.environ.setdefault("COMPUTECLOUD_STATE_DIR", state)
+        os.environ.setdefault("COMPUTECLOUD_BROKER_URL", "memory://")
+        os.environ.setdefault("COMPUTECLOUD_LOG_LEVEL", "error")
+        os.environ["DJANGO_SETTINGS_MODULE"] = "computecloud.settings"
+        import django
+        from django.core.management import call_command
+
+        django.setup()
+        call_command("migrate", verbosity=0)
+        pages = plant(given.servers, given.hosts)
+        figures = Figures(f"{given.servers} servers, {given.hosts} hosts")
+        for name, ask in pages.items():
+            figures.add(name, **measure(ask, given.times))
+        figures.show(given.json)
+
+
+def measure(ask: Callable[[], int], times: int) -> dict[str, float]:
+    """Return the first, the median and the slowest of the others, in ms."""
+    taken = []
+    for _ in range(times + 1):
+        began = time.perf_counter()
+        assert ask() == 200
+        taken.append((time.perf_counter() - began) * 1e3)
+    return {"first_ms": taken[0], "median_ms": statistics.median(taken[1:]), "slowest_ms": max(taken[1:])}
+
+
+def plant(servers: int, hosts: int) -> dict[str, Callable[[], int]]:
+    """Write the rows, and return what asks for each page."""
+    from django.test import Client
+
+    from identity.models import Domain, User
+    from instances.models import Flavor, Instance
+    from scheduling.models import Allocation, Inventory, Node
+    from workers.models import Footprint, Host, Operation, State, Subject, utc_now
+
+    Domain.objects.get_or_create(id="default", defaults={"name": "Default"})
+    user = User.objects.create_superuser("admin", password=uuid.uuid4().hex)
+    flavor = Flavor(flavorid="1", name="m1.tiny", vcpus=1, ram=512, disk=1)
+    made = Host.objects.bulk_create([Host(name=f"host-{n:03}", alive=True) for n in range(hosts)])
+    nodes = Node.objects.bulk_create(
+        [
+            Node(id=uuid.uuid4(), number=n + 1, host=one, name=one.name, hypervisor_version=1)
+            for n, one in enumerate(made)
+        ]
+    )
+    for resource, total in (("VCPU", 1_000), ("MEMORY_MB", 1_000_000), ("DISK_GB", 10_000)):
+        Inventory.objects.bulk_create(
+            [Inventory(node=one, resource_class=resource, total=total) for one in nodes]
+        )
+    now, each = utc_now(), range(servers)
+    ids = [uuid.uuid4() for _ in each]
+    Instance.objects.bulk_create(
+        [
+            Instance(
+                id=ids[n], number=n + 1, name=f"server-{n}", project_id=f"{n % 50:032}", user_id="u",
+                host=made[n % hosts].name, node=made[n % hosts].name, flavor_id="1", flavor=flavor.embedded(),
+                vm_state="active",
+            )
+            for n in each
+        ],
+        batch_size=500,
+    )  # fmt: skip
+    Subject.objects.bulk_create([Subject(id=one, type="instance") for one in ids], batch_size=1_000)
+    Operation.objects.bulk_create(
+        [
+            Operation(
+                kind="create", state=State.SUCCEEDED if n % 20 else State.FAILED, subject_type="instance",
+                subject_id=ids[n], project_id=f"{n % 50:032}", host=made[n % hosts].name, finished_at=now,
+                error="" if n % 20 else f"guest {ids[n]} did not start",
+            )
+            for n in each
+        ],
+        batch_size=500,
+    )  # fmt: skip
+    Footprint.objects.bulk_create(
+        [
+            Footprint(
+                subject_id=ids[n], operation_id=ids[n], step="disks", kind="disks", host=made[n % hosts].name,
+                name=str(ids[n]), state="made",
+            )
+            for n in each
+        ],
+        batch_size=500,
+    )  # fmt: skip
+    Allocation.objects.bulk_create(
+        [
+            Allocation(
+                consumer_id=ids[n],
+                number=n + 1,
+                node=nodes[n % hosts],
+                resource_class="VCPU",
+                amount=1,
+                project_id="p",
+            )
+            for n in each
+        ],
+        batch_size=500,
+    )
+    client = Client()
+    client.force_login(user, backend="identity.backends.PageBackend")
+    paths = {
+        "the first page": "/admin/",
+        "servers": "/admin/instances/instance/",
+        "servers, a search": "/admin/instances/instance/?q=server-777",
+        "servers of a host": "/admin/instances/instance/?host=host-007",
+        "a server": f"/admin/instances/instance/{ids[0]}/change/",
+        "hosts": "/admin/workers/host/",
+        "a host": f"/admin/workers/host/{made[7].pk}/change/",
+        "operations": "/admin/workers/operation/",
+        "failed operations": "/admin/workers/operation/?state__exact=failed",
+        "footprints": "/admin/workers/footprint/",
+        "claims": "/admin/scheduling/allocation/",
+        "nodes": "/admin/scheduling/node/",
+        "audit runs": "/admin/workers/auditrun/",
+    }
+    return {name: _ask(client, path) for name, path in paths.items()}
+
+
+def _ask(client: object, path: str) -> Callable[[], int]:
+    return lambda: client.get(path).status_code  # type: ignore[attr-defined]
+
+
+if __name__ == "__main__":
+    main()
