@@ -8,7 +8,7 @@ from typing import Any
 from computecloud import lean
 from computecloud.config import CONFIG
 
-if CONFIG.role:
+if CONFIG.role in ("control", "host", "beat"):
     lean.keep_out()
 
 from celery import Celery

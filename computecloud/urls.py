@@ -3,6 +3,7 @@
 from django.contrib import admin
 from django.urls import URLPattern, URLResolver, path
 
+from computecloud.monitoring import health, scraping
 from computecloud.wire import discovery
 from computecloud.wire.routes import mount, mount_with_projects
 from computecloud.wire.services import COMPUTE, IDENTITY, IMAGE, NETWORK, OPERATIONS
@@ -19,6 +20,9 @@ urlpatterns: list[URLPattern | URLResolver] = [
     *mount(NETWORK, network_routes),
     *mount(OPERATIONS, operation_routes),
     *discovery.urlpatterns,
+    path("healthz", health.healthz),
+    path("readyz", health.readyz),
+    path("metrics", scraping.metrics),
     path("admin/", admin.site.urls),
 ]
 handler400 = "computecloud.wire.faults.bad_request"

@@ -11,7 +11,7 @@ class SchedulingConfig(AppConfig):
 
     def ready(self) -> None:
         """Report nodes when a host is taken and as echoes come; audit capacity when beat says so."""
-        from scheduling import audit, report
+        from scheduling import audit, figures, report  # noqa: F401 — figures registers itself
         from workers import events, recovery
 
         events.on("host.taken", report.report)

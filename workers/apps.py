@@ -13,7 +13,7 @@ class WorkersConfig(AppConfig):
         """Make the tasks known to the Celery app."""
         from computecloud import celery  # noqa: F401 — current_app must be ours
         from identity import tidying
-        from workers import archive, checks, idempotency, recovery, tasks  # noqa: F401
+        from workers import archive, checks, figures, idempotency, recovery, tasks  # noqa: F401
 
         recovery.register_periodic("workers.archive", archive.run)
         recovery.register_periodic("workers.idempotency_keys", idempotency.forget_old)

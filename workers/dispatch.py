@@ -46,6 +46,13 @@ def links_of(operation: Operation) -> list[Link]:
 def publish_accepted(operation: Operation) -> bool:
     """Publish the first segment of an operation whose acceptance has just been committed."""
     reach(operation.kind, "accepted")
+    log.info(
+        "operation.accepted",
+        operation_id=str(operation.id),
+        kind=operation.kind,
+        subject_id=str(operation.subject_id),
+        project_id=operation.project_id,
+    )
     return publish(operation)
 
 

@@ -5,9 +5,13 @@ Times are seconds since 1970.
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 from uuid import UUID
 
+from django.db import transaction
+
+from computecloud import metrics
 from workers import clock, sql
 from workers.outcome import Overtaken
 from workers.workflow import Context
@@ -185,6 +189,9 @@ def note_run(ctx: Context, attempt: Attempt) -> None:
         "at": datetime.fromtimestamp(clock.now(), UTC),
     }
     sql.execute(_NOTE_RUN, values)
+    took_s, direction = clock.now() - ctx.started_at, "undo" if attempt.undo else "do"
+    ended = partial(metrics.step_ended, ctx.kind, attempt.step, direction, attempt.outcome, took_s)
+    transaction.on_commit(ended, robust=True)
 
 
 def note_made(ctx: Context, step: str, host: str) -> None:
@@ -216,21 +223,22 @@ def advance(lease: Lease, ctx: Context, *, to: int, token_next: str | None, leas
 
 def end(lease: Lease, ctx: Context, *, state: str, error: str = "") -> bool:
     """End the operation. False: the lease is not ours."""
-    return bool(
-        sql.execute(
-            _END,
-            {
-                "end": state,
-                "error": error,
-                "results": ctx.results,
-                "host": ctx.host,
-                "id": lease.operation_id,
-                "token": lease.token,
-                "state": lease.state,
-                **_moment(clock.now()),
-            },
-        )
+    ended = sql.execute(
+        _END,
+        {
+            "end": state,
+            "error": error,
+            "results": ctx.results,
+            "host": ctx.host,
+            "id": lease.operation_id,
+            "token": lease.token,
+            "state": lease.state,
+            **_moment(clock.now()),
+        },
     )
+    if ended:
+        transaction.on_commit(partial(metrics.operation_ended, ctx.kind, state), robust=True)
+    return bool(ended)
 
 
 def turn_back(lease: Lease, *, to: int, error: str, undo_s: float) -> bool:

@@ -1,11 +1,14 @@
 """Accepts deletions, which overtake whatever holds their subject: the subject's epoch rises with their acceptance."""
 
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 from uuid import UUID
 
+from django.db import transaction
 from django.db.models import F
 
+from computecloud import metrics
 from computecloud.wire.errors import NotFound
 from workers import acceptance, ledger, sql
 from workers.models import ACTIVE, Operation, State, Subject, SubjectLock, utc_now
@@ -54,10 +57,12 @@ def forget_subject(subject_id: UUID) -> None:
 
 def _cancel(subject_id: UUID, by: str) -> None:
     """Cancel what is active on the subject; one whose step runs keeps its lock until that step has ended."""
-    holders = SubjectLock.objects.filter(subject_id=subject_id).values_list("operation_id", flat=True)
-    for operation_id in list(holders):
+    locks = SubjectLock.objects.filter(subject_id=subject_id)
+    for operation_id, kind in list(locks.values_list("operation_id", "operation__kind")):
         active = Operation.objects.filter(id=operation_id, state__in=ACTIVE)
-        active.update(state=State.CANCELLED, error=f"overtaken by {by}", finished_at=utc_now())
+        overtaken = active.update(state=State.CANCELLED, error=f"overtaken by {by}", finished_at=utc_now())
+        if overtaken:
+            transaction.on_commit(partial(metrics.operation_ended, kind, "overtaken"), robust=True)
         # Looked at only now: from the update on, no worker can take it.
         if Operation.objects.filter(id=operation_id, lease_token=None).exists():
             ledger.release_subjects(operation_id)

@@ -40,11 +40,17 @@ def run(operation_id: UUID, direction: str, cursor: int) -> Outcome:
         operation_id=str(operation_id),
         kind=ctx.kind,
         subject_id=str(ctx.subject_id),
+        step=_name(flow, cursor),
     ):
         with PROCESS.running(lease):
             if direction == UNDO and cursor == route.FINISH:
                 return undoing.finish(flow, lease, ctx)
             return _run_step(flow, lease, ctx, planned=baton is not None)
+
+
+def _name(flow: Workflow, cursor: int) -> str:
+    """Return the step's name for the log; none is the end of an undo."""
+    return flow.steps[cursor].name if 0 <= cursor < len(flow.steps) else "finish"
 
 
 def _run_step(flow: Workflow, lease: Lease, ctx: Context, *, planned: bool) -> Outcome:
@@ -86,6 +92,7 @@ def _do(flow: Workflow, step: Step, lease: Lease, ctx: Context) -> Outcome:
         footprints.made(ctx, step)
         undoing.write_run(step, lease, ctx)
         outcome, following = _move_on(flow, step, lease, ctx)
+    log.info("step.ended", ms=round((clock.now() - ctx.started_at) * 1_000, 1), outcome=outcome.name)
     if following is not None:
         PROCESS.pass_on(following, ctx)
     reach(flow.kind, step.name, "committed")

@@ -6,7 +6,7 @@ from uuid import UUID
 from celery import Task, shared_task
 from celery.exceptions import Ignore
 
-from workers import admission, dispatch, events, ledger, liveness, messages, recovery, runner
+from workers import admission, dispatch, events, ledger, liveness, messages, pulse, recovery, runner
 from workers.ask import answer as answer_inquiry
 from workers.models import Operation
 from workers.outcome import Outcome
@@ -65,7 +65,8 @@ def sweep() -> None:
 
 @shared_task(name="workers.observe", base=messages.Known)
 def observe() -> None:
-    """Judge which hosts live, and send an echo through each queue."""
+    """Judge which hosts live, and send an echo through each queue; that it is rung for is beat's heart."""
+    pulse.note(pulse.BEAT)
     for host in liveness.observe():
         echo.apply_async(args=(host.name, host.echo_sent), queue=host.queue, expires=60)
 

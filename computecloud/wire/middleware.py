@@ -13,6 +13,7 @@ from django.middleware.clickjacking import XFrameOptionsMiddleware
 from django.middleware.csrf import CsrfViewMiddleware
 from django.middleware.security import SecurityMiddleware
 
+from computecloud import metrics
 from computecloud.wire import requestid
 
 log = structlog.get_logger()
@@ -95,12 +96,19 @@ def _is_page(request: HttpRequest) -> bool:
 def _log(request: HttpRequest, response: HttpResponseBase, began: float) -> None:
     caller = getattr(request, "caller", None)
     response._has_been_logged = True  # type: ignore[attr-defined]  # or Django logs refusals a second time
+    took_s = time.perf_counter() - began
+    metrics.request_answered(
+        route=request.resolver_match.route if request.resolver_match else "",
+        method=str(request.method),
+        status=response.status_code,
+        took_s=took_s,
+    )
     log.info(
         "request.answered",
         method=request.method,
         path=request.path,
         status=response.status_code,
-        ms=round((time.perf_counter() - began) * 1_000, 2),
+        ms=round(took_s * 1_000, 2),
         user_id=getattr(caller, "user_id", None),
         project_id=getattr(caller, "project_id", None),
     )
