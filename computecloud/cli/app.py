@@ -10,13 +10,17 @@ COMMANDS = {
     "down": "Stop the cloud; with --purge remove its data.",
     "status": "Show processes and addresses.",
     "doctor": "Check every invariant.",
+    "backup": "Write database, settings and, if asked for, images into one file.",
+    "restore": "Bring a backup back.",
+    "prepare": "Make or change the tables, and what a cloud begins with; `up` does it by itself.",
     "web": "Run the web server in the foreground.",
     "worker": "Run a worker process in the foreground.",
     "beat": "Run the periodic ringing in the foreground.",
     "operation": "List, show, cancel or hurry what the engine does.",
-    "host": "List, show, enable or disable hosts.",
+    "host": "List, show, enable, disable, enroll or remove hosts.",
     "explain": "Say why a server is where it is, or why it is nowhere.",
     "token": "Rotate the keys that tokens are signed with.",
+    "here": "Start or stop the host worker of this machine, which is enrolled in a cloud elsewhere.",
     "timeline": "Show the steps of a server's last operation.",
 }
 

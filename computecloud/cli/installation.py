@@ -15,6 +15,7 @@ from computecloud.cli.failures import Failure
 ROOT = Path(__file__).resolve().parent.parent.parent
 PREFIX = "COMPUTECLOUD_"
 HOSTS = "UP_HOSTS"  # how many host workers there are; a setting of `up` alone
+PARTS = "UP_PARTS"  # "host": this machine has a host worker alone, of a cloud that is elsewhere
 
 
 @dataclass(frozen=True, slots=True)
