@@ -13,7 +13,7 @@ from instances.models import Instance
 from instances.states import VmState
 from quotas.models import Charge
 from scheduling.models import Allocation
-from workers import invariants
+from workers import invariants, pulse
 from workers.driver import driver
 from workers.invariants import Violation
 from workers.models import ACTIVE, Host, Mend, Operation, Subject
@@ -48,20 +48,23 @@ def _guests_have_servers() -> Iterable[Violation]:
     for node in _nodes():
         for guest in driver().guests(node):
             if not _is_known(guest.uuid):
-                yield Violation(
-                    f"node {node} runs guest {guest.name} ({guest.uuid}) of no server",
-                    fix=partial(_remove, node, guest.uuid),
-                )
+                what = f"node {node} runs guest {guest.name} ({guest.uuid}) of no server"
+                yield _of_no_server(what, node, guest.uuid)
 
 
 def _folders_have_servers() -> Iterable[Violation]:
     for node in _nodes():
         for uuid in driver().disk_folders(node):
             if not _is_known(uuid):
-                yield Violation(
-                    f"node {node} keeps disks of {uuid}, which is no server",
-                    fix=partial(_remove, node, uuid),
-                )
+                yield _of_no_server(f"node {node} keeps disks of {uuid}, which is no server", node, uuid)
+
+
+def _of_no_server(what: str, node: str, uuid: UUID) -> Violation:
+    """Return the violation; after a restore it may be a tenant's server, made since the backup: it is listed alone."""
+    if pulse.age_s(pulse.RESTORED) is None:
+        return Violation(what, fix=partial(_remove, node, uuid))
+    since = "a backup was restored: it may be of a server made since"
+    return Violation(f"{what}; {since}", "save or remove it, then: computecloud restore --settled")
 
 
 def _servers_have_guests() -> Iterable[Violation]:
