@@ -70,12 +70,17 @@ def _steady_now() -> datetime:
     return datetime.fromtimestamp(time.monotonic(), UTC)
 
 
+# A ring is worth nothing once several newer ones wait. One interval would be too short: where the queue `control` is
+# longer than that, every sweep would have expired before its turn, and nobody would recover anything.
+RING_LASTS_S = 15.0
+
+
 def _every(interval_s: float, task: str, *args: str) -> dict[str, Any]:
     return {
         "task": task,
         "schedule": schedule(interval_s, nowfun=_steady_now, app=app),
         "args": args,
-        "options": {"expires": interval_s, "queue": "control"},
+        "options": {"expires": max(interval_s, RING_LASTS_S), "queue": "control"},
     }
 
 

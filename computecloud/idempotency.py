@@ -1,18 +1,22 @@
 """The Idempotency-Key header of every API's POST: the first answer is given again, the work is not done again."""
 
 import hashlib
+import hmac
 import io
 import re
+from contextlib import ExitStack
+from dataclasses import dataclass
 
 import orjson
 import structlog
+from django.conf import settings
 from django.core.exceptions import RequestDataTooBig
 from django.db import InterfaceError, OperationalError
 from django.http import HttpRequest, HttpResponse, HttpResponseBase, UnreadablePostError
 
 from computecloud.wire import faults, requestid, versions
 from computecloud.wire.caller import Caller
-from computecloud.wire.errors import CloudError, InvalidInput, Unauthenticated
+from computecloud.wire.errors import CloudError, Conflict, InvalidInput, Unauthenticated
 from computecloud.wire.middleware import GetResponse
 from computecloud.wire.parsers import MAX_BODY_BYTES
 from computecloud.wire.services import Service, by_path
@@ -40,6 +44,35 @@ class MalformedKey(InvalidInput):
     """The header holds no key (400)."""
 
 
+class AnsweredBefore(Conflict):
+    """The request was answered, and is answered so again: the view stops at this."""
+
+
+@dataclass(slots=True)
+class _LateKey:
+    """The key of a request that only its view can tell the caller of, as in a log-in."""
+
+    key: str
+    fingerprint: str
+    until_answered: ExitStack
+    claim: Claim | None = None
+    answer: Answer | None = None
+    in_use: bool = False
+
+    def take(self, caller: Caller) -> None:
+        """Count the key for who has proved who he is; raises AnsweredBefore, and what idempotency.take() does."""
+        try:
+            taken = idempotency.take(_request(caller, self.key, self.fingerprint))
+        except KeyInUse:
+            self.in_use = True
+            raise
+        if isinstance(taken, Answer):
+            self.answer = taken
+            raise AnsweredBefore("This request was answered before.")
+        self.claim = taken
+        self.until_answered.enter_context(idempotency.protected(taken))
+
+
 class IdempotencyMiddleware:
     """Answers a POST whose key is known from what is kept; requests without a key cost nothing."""
 
@@ -57,14 +90,16 @@ class IdempotencyMiddleware:
         try:
             if _KEY.fullmatch(key) is None:
                 raise MalformedKey("An Idempotency-Key is 1 to 255 visible ASCII characters without spaces.")
-            asked = _asked(request, key)
-            if asked is None:  # nobody asks, as in a log-in: nothing is kept, the view decides
+            fingerprint = _fingerprint(request)
+            if fingerprint is None:
                 return self._get_response(request)
-            taken = idempotency.take(asked)
+            caller = _caller(request)
+            if caller is None:
+                return self._late(request, key, fingerprint)
+            taken = idempotency.take(_request(caller, key, fingerprint))
         except (CloudError, OperationalError, InterfaceError) as error:
             return _refused(request, service, error)
         if isinstance(taken, Answer):
-            log.info("request.replayed", first_request_id=taken.headers.get("x-openstack-request-id"))
             return _again(taken)
         return self._first(request, taken)
 
@@ -72,26 +107,41 @@ class IdempotencyMiddleware:
         """Do the work, and keep its answer."""
         with idempotency.protected(claim):
             response = self._get_response(request)
-        try:
-            _settle(claim, response)
-        except (OperationalError, InterfaceError) as error:  # the row says already what was begun
-            log.warning("idempotency.not_kept", error=str(error))
+        _settle(claim, response)
+        return response
+
+    def _late(self, request: HttpRequest, key: str, fingerprint: str) -> HttpResponseBase:
+        """Have the view say who asks, once it has checked that; where it does not, the key counts for nothing."""
+        with ExitStack() as until_answered:
+            late = _LateKey(key, fingerprint, until_answered)
+            request.take_key = late.take  # type: ignore[attr-defined]
+            response = self._get_response(request)
+        if late.answer is not None:
+            return _again(late.answer)
+        if late.claim is not None:
+            _settle(late.claim, response)
+        elif late.in_use:
+            response["Retry-After"] = "1"
         return response
 
 
-def _asked(request: HttpRequest, key: str) -> Request | None:
-    """Return the request as its key names it; None where it has no caller, or a body that no view will take."""
-    caller = _caller(request)
-    if caller is None:
-        return None
+def _request(caller: Caller, key: str, fingerprint: str) -> Request:
+    return Request(caller=caller, key=key, fingerprint=fingerprint, request_id=requestid.current())
+
+
+def _fingerprint(request: HttpRequest) -> str | None:
+    """Return what tells the request from others; None where it has a body that no view will take.
+
+    Made with the installation's key: nobody can guess passwords by it who has no more than the database.
+    """
     try:
         body = _body(request)
     except (RequestDataTooBig, UnreadablePostError, OSError):
         return None
     said = [request.META.get(name, "") for name in _VERSIONS]
     parts = [request.get_full_path(), request.content_type or "", *said]
-    digest = hashlib.sha256("\0".join(["POST", *parts, ""]).encode() + body).hexdigest()
-    return Request(caller=caller, key=key, fingerprint=digest, request_id=requestid.current())
+    said_and_sent = "\0".join(["POST", *parts, ""]).encode() + body
+    return hmac.new(str(settings.SECRET_KEY).encode(), said_and_sent, hashlib.sha256).hexdigest()
 
 
 def _caller(request: HttpRequest) -> Caller | None:
@@ -112,6 +162,14 @@ def _body(request: HttpRequest) -> bytes:
 
 
 def _settle(claim: Claim, response: HttpResponseBase) -> None:
+    """Keep what may be answered again; where that fails, the row says already what was begun."""
+    try:
+        _keep(claim, response)
+    except (OperationalError, InterfaceError) as error:
+        log.warning("idempotency.not_kept", error=str(error))
+
+
+def _keep(claim: Claim, response: HttpResponseBase) -> None:
     """Keep an answer that will always be this one; where the request did nothing, leave its key free."""
     status = response.status_code
     if status >= 500 or not isinstance(response, HttpResponse):
@@ -132,15 +190,18 @@ def _holds_secret(response: HttpResponse) -> bool:
 
 
 def _made(response: HttpResponse) -> str:
-    """Name what an answer tells of: its key with the id or name under it."""
+    """Name what an answer tells of: its key with the id or name under it, a token by its audit id."""
     body = orjson.loads(response.content or b"{}")
     for kind, value in body.items() if isinstance(body, dict) else ():
-        if isinstance(value, dict) and (name := value.get("id") or value.get("name")):
-            return f"{kind} {name}"
+        if isinstance(value, dict):
+            audit_id = next(iter(value.get("audit_ids") or ()), None)
+            if name := value.get("id") or value.get("name") or audit_id:
+                return f"{kind} {name}"
     return response.get("Location") or "what it answered with"
 
 
 def _again(answer: Answer) -> HttpResponse:
+    log.info("request.replayed", first_request_id=answer.headers.get("x-openstack-request-id"))
     response = HttpResponse(answer.body, status=answer.status, headers=answer.headers)
     if "Content-Type" not in answer.headers:
         del response["Content-Type"]

@@ -21,6 +21,7 @@ from computecloud.wire.errors import CloudError, Unavailable
 from images import files
 
 NOTE_EVERY_S = 0.25
+FAILED = 1  # the exit status of a fetch that failed by itself, whether it could note why or not
 _NOTE = ".progress"
 
 Progress = Callable[[int, int], None]  # bytes done, bytes in all
@@ -56,8 +57,12 @@ class Note:
         """Write it beside the image's place, whole or not at all."""
         path = note_path(final)
         part = path.with_name(f"{path.name}-{self.pid}")
-        part.write_text(json.dumps(asdict(self)))
-        part.replace(path)
+        try:
+            part.write_text(json.dumps(asdict(self)))
+            part.replace(path)
+        except OSError:  # the disk is full: no half of a note stays on it
+            part.unlink(missing_ok=True)
+            raise
 
 
 class Source(Protocol):
@@ -226,7 +231,7 @@ def main(arguments: list[str]) -> int:
     except (CloudError, OSError) as error:
         with suppress(OSError):
             replace(note, error=str(error)).write(final)
-        return 1
+        return FAILED
     note_path(final).unlink(missing_ok=True)
     return 0
 

@@ -49,14 +49,24 @@ def fetch(image_id: UUID, tell: Tell) -> str:
         return ""
     with _watch.guard:
         if not _watch.runs(final):
-            failed = fetching.read_note(final)
-            fetching.note_path(final).unlink(missing_ok=True)
-            if failed is not None and failed.error:
-                raise Unavailable(failed.error)
+            if reason := _failure_of(final):
+                raise Unavailable(reason)
             _watch.begin(final, _start(here, image_id))
         _end_if_stuck(final)
         _watch.add(final, tell)
         return _in_words(image_id, fetching.read_note(final))
+
+
+def _failure_of(final: Path) -> str:
+    """Return why the last transfer failed, once; "" where none did, or its process was killed."""
+    note = fetching.read_note(final)
+    fetching.note_path(final).unlink(missing_ok=True)
+    failed = _watch.forget_failure(final)
+    if note is not None and note.error:
+        return note.error
+    return (
+        f"Image {final.name} could not be fetched: its host had no room even to note why." if failed else ""
+    )
 
 
 @dataclass
@@ -66,14 +76,23 @@ class _Watch:
     guard: threading.RLock = field(default_factory=threading.RLock)
     _children: dict[Path, "subprocess.Popen[bytes]"] = field(default_factory=dict)
     _waiting: dict[Path, list[Tell]] = field(default_factory=dict)
+    _failed: set[Path] = field(default_factory=set)
 
     def runs(self, final: Path) -> bool:
         """Tell whether somebody fetches this image, or is about to."""
         child = self._children.get(final)
         if child is not None and child.poll() is not None:
+            if child.returncode == fetching.FAILED:
+                self._failed.add(final)
             del self._children[final]
             child = None
         return child is not None or files.is_being_written(final)
+
+    def forget_failure(self, final: Path) -> bool:
+        """Tell, once, whether a child of this process gave up on this image."""
+        failed = final in self._failed
+        self._failed.discard(final)
+        return failed
 
     def begin(self, final: Path, child: "subprocess.Popen[bytes]") -> None:
         """Keep a child of this process, to know when it ends."""
@@ -114,8 +133,11 @@ def _tell(tell: Tell) -> None:
 
 def _start(here: cache.Cache, image_id: UUID) -> "subprocess.Popen[bytes]":
     expected = here.source.expected(image_id)
-    here.folder.mkdir(parents=True, exist_ok=True)
-    fetching.sweep(here.folder)
+    try:
+        here.folder.mkdir(parents=True, exist_ok=True)
+        fetching.sweep(here.folder)
+    except OSError as error:
+        raise Unavailable(f"Image {image_id} could not be fetched: {error.strerror or error}.") from error
     source = store.path(image_id)
     words = [here.folder, image_id, source, expected.size_bytes, expected.sha512, CONFIG.image_transfer_mib_s]
     command = [sys.executable, "-m", "images.fetching", *(str(word) for word in words)]

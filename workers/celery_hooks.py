@@ -33,6 +33,7 @@ def _ready(**_: Any) -> None:
         _worker.ready()
     else:
         recovery.take_over_control(control_prefix())
+        recovery.sweep()  # what beat rings for waits behind all that came while nobody was here
 
 
 @worker_shutdown.connect

@@ -73,6 +73,10 @@ class HostWorker:
     def stop(self) -> None:
         """End the threads and the driver; the host counts as dead when its counter has stood still."""
         self._stopping.set()
+        try:
+            PROCESS.drop_batons()
+        except DatabaseError as error:  # then the next worker of this host frees them
+            log.warning("host.database", error=str(error))
         driver().close()
 
     def _take_lock(self) -> TextIO:

@@ -266,6 +266,14 @@ def begin_anew(lease: Lease, results: dict[str, Any], *, undo_s: float) -> bool:
     return bool(sql.execute(_BEGIN_ANEW, values))
 
 
+def wished_end(lease: Lease) -> str:
+    """Return, in a transaction, who cancelled the operation; empty: nobody, and nobody does before the commit."""
+    statement = (
+        "UPDATE workers_operation SET updated_at = updated_at WHERE id = %(id)s RETURNING cancelled_by"
+    )
+    return str(sql.fetch(statement, {"id": lease.operation_id})[0][0])
+
+
 def pause(lease: Lease, *, after_s: float, counts: bool, reason: str = "", slow: bool = False) -> bool:
     """Give the lease back; the step runs again after after_s. counts: the attempt counts as one. slow: as Wait says.
 
@@ -326,9 +334,21 @@ def ring(operation_id: UUID, seen: float) -> bool:
 
 
 def release_subjects(operation_id: UUID, *, secret: bool = True) -> None:
-    """Free every subject that an ended operation holds, and erase its secret, unless it is known to have none."""
+    """Free every subject that an ended operation holds, and erase its secret, unless the caller sees to that."""
     values = {"id": operation_id}
     sql.execute(_FREE_SUBJECTS, values)
     sql.execute("DELETE FROM workers_subjectlock WHERE operation_id = %(id)s", values)
     if secret:
-        sql.execute("DELETE FROM workers_secret WHERE operation_id = %(id)s", values)
+        erase_secret(operation_id)
+
+
+def forget_subject(subject_id: UUID) -> None:
+    """Remove the subject of a thing that is gone, with every lock on it; its operations stay as its history."""
+    values = {"id": subject_id}
+    sql.execute("DELETE FROM workers_subjectlock WHERE subject_id = %(id)s", values)
+    sql.execute("DELETE FROM workers_subject WHERE id = %(id)s", values)
+
+
+def erase_secret(operation_id: UUID) -> None:
+    """Remove the secret parameters of an operation that has ended."""
+    sql.execute("DELETE FROM workers_secret WHERE operation_id = %(id)s", {"id": operation_id})

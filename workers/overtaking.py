@@ -48,13 +48,6 @@ def accept_overtaking(
     return operation
 
 
-def forget_subject(subject_id: UUID) -> None:
-    """Remove the subject of a thing that is gone; its operations stay as its history."""
-    values = {"id": subject_id}
-    sql.execute("DELETE FROM workers_subjectlock WHERE subject_id = %(id)s", values)
-    sql.execute("DELETE FROM workers_subject WHERE id = %(id)s", values)
-
-
 def _cancel(subject_id: UUID, by: str) -> None:
     """Cancel what is active on the subject; one whose step runs keeps its lock until that step has ended."""
     locks = SubjectLock.objects.filter(subject_id=subject_id)

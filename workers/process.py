@@ -72,8 +72,15 @@ class Process:
 
     def drop_lost_batons(self) -> None:
         """Give back the leases whose messages did not come round, so that the sweeper publishes them again."""
+        self._drop_batons(waited_s=BATON_S)
+
+    def drop_batons(self) -> None:
+        """Give back the leases of all batons, for this process ends; what it never began is no lost attempt."""
+        self._drop_batons(waited_s=-1.0)
+
+    def _drop_batons(self, *, waited_s: float) -> None:
         with self._guard:
-            late = [key for key, baton in self._batons.items() if time.monotonic() - baton.since_s > BATON_S]
+            late = [key for key, baton in self._batons.items() if time.monotonic() - baton.since_s > waited_s]
             lost = [self._batons.pop(key) for key in late]
         for baton in lost:
             if not ledger.pause(baton.lease, after_s=0, counts=False):

@@ -29,6 +29,7 @@ from workers import (
     workflow,
 )
 from workers.models import ACTIVE, IS_ACTIVE, Inquiry, Operation, State, StepRun, Subject, utc_now
+from workers.process import PROCESS
 from workers.workflow import CONTROL, Step
 
 log = structlog.get_logger()
@@ -37,6 +38,7 @@ RING_AFTER_S = 3.0  # a link that was published and not taken for this long may 
 RING_IN_QUEUE_S = 12.0  # the same where its queue is not empty, for its message may be in there
 RING_ANYWAY_S = 60.0  # the longest pause between two rings
 BATCH = 500
+FETCHED = 16  # messages that a control worker may have had in its memory when it died, and more
 GOES_FORWARD = Q(state__in=(State.PENDING, State.RUNNING))
 
 
@@ -92,9 +94,10 @@ def wake(subject_id: UUID) -> None:
 def take_over_host(host: str) -> int:
     """Free every lease that an earlier worker of this host held, and publish what follows; returns how many.
 
-    Called by a worker that holds the host's lock file, which proves that the earlier one is dead.
+    Called by a worker that holds the host's lock file, which proves that the earlier one is dead. It may hold leases
+    itself by then: RabbitMQ delivers while a worker still asks for its second queue.
     """
-    lost = list(_leased().filter(lease_worker__startswith=f"{host}:"))
+    lost = list(_leased().filter(lease_worker__startswith=f"{host}:").exclude(lease_worker=PROCESS.name))
     for operation in lost:
         free(operation, f"worker {operation.lease_worker} died")
     for operation in _active().filter(host=host, lease_token=None, admitted=True):
@@ -108,7 +111,10 @@ def leased_by(worker: str) -> list[Operation]:
 
 
 def take_over_control(prefix: str) -> int:
-    """Free the leases of this machine's control workers whose processes are gone; returns how many."""
+    """Free the leases of this machine's control workers whose processes are gone; returns how many.
+
+    What they had fetched and not begun is gone with them on Redis: the oldest of what waits is published again.
+    """
     lost = [
         operation
         for operation in _leased().filter(lease_worker__startswith=prefix)
@@ -116,7 +122,22 @@ def take_over_control(prefix: str) -> int:
     ]
     for operation in lost:
         free(operation, f"worker {operation.lease_worker} died")
+    _publish_fetched()
     return len(lost)
+
+
+def _publish_fetched() -> None:
+    published: list[UUID] = []
+
+    def publish(operation: Operation) -> None:
+        if len(published) < FETCHED and any(
+            link.queue == CONTROL for link in dispatch.links_of(operation)[:1]
+        ):
+            dispatch.publish(operation)
+            published.append(operation.id)
+
+    due = _active().filter(lease_token=None, admitted=True, run_after__lte=clock.now())
+    _each(due[:BATCH], publish)
 
 
 def free(operation: Operation, why: str) -> None:

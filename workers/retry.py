@@ -5,9 +5,12 @@ from dataclasses import dataclass
 from django.db import InterfaceError, OperationalError
 
 from computecloud.wire.errors import CloudError, Unavailable
-from hypervisors.driver import CallOverran, DriverError
+from hypervisors.driver import CallOverran, DriverError, HypervisorUnavailable
 
 UNKNOWN_ATTEMPTS = 3  # an error that nobody foresaw may be a passing one; more tries would only hide it
+LONGEST_PAUSE_S = 30.0
+AWAY_TIMES = 2  # a hypervisor that is away is asked so many times as often as others fail: nothing was done
+AWAY_PAUSE_S = 2.0  # and soon, for it is back at any moment
 
 
 class StepFailed(Exception):
@@ -37,7 +40,10 @@ class GiveUp:
 
 def verdict(error: BaseException, *, attempt: int, attempts: int) -> Retry | GiveUp:
     """Judge the attempt-th failure (from 1) of a step that may be tried `attempts` times."""
+    longest_s = LONGEST_PAUSE_S
     match error:
+        case HypervisorUnavailable():
+            limit, longest_s = attempts * AWAY_TIMES, AWAY_PAUSE_S
         case CallOverran() | OperationalError() | InterfaceError() | Unavailable() | HostLost():
             limit = attempts
         case DriverError() | StepFailed():
@@ -46,12 +52,12 @@ def verdict(error: BaseException, *, attempt: int, attempts: int) -> Retry | Giv
             limit = 1
         case _:
             limit = min(attempts, UNKNOWN_ATTEMPTS)
-    return Retry(backoff_s(attempt)) if attempt < limit else GiveUp()
+    return Retry(min(longest_s, backoff_s(attempt))) if attempt < limit else GiveUp()
 
 
 def backoff_s(attempt: int) -> float:
     """Return how long to wait after the attempt-th failure: 0.5 s, doubling, at most 30 s."""
-    return float(min(30.0, 0.5 * 2 ** (attempt - 1)))
+    return float(min(LONGEST_PAUSE_S, 0.5 * 2 ** (attempt - 1)))
 
 
 def in_words(error: BaseException) -> str:

@@ -99,6 +99,16 @@ def _do(flow: Workflow, step: Step, lease: Lease, ctx: Context) -> Outcome:
     return outcome
 
 
+def _let_go(flow: Workflow, ctx: Context) -> None:
+    """Free what an operation that succeeded has held; a subject that is gone is forgotten, not freed first."""
+    if flow.ends_subject:
+        ledger.forget_subject(ctx.subject_id)
+    else:
+        ledger.release_subjects(ctx.operation_id, secret=False)
+    if secrets.has(ctx.params):
+        ledger.erase_secret(ctx.operation_id)
+
+
 def _move_on(flow: Workflow, step: Step, lease: Lease, ctx: Context) -> tuple[Outcome, Lease | None]:
     """End the step in the ledger: the operation ends, or its cursor moves, with the next lease where it is ours."""
     number = route.next_cursor(flow, ctx.params, ctx.host, lease.cursor + 1)
@@ -106,7 +116,7 @@ def _move_on(flow: Workflow, step: Step, lease: Lease, ctx: Context) -> tuple[Ou
         flow.done(ctx)
         if not ledger.end(lease, ctx, state=State.SUCCEEDED):
             raise Overtaken
-        ledger.release_subjects(ctx.operation_id, secret=secrets.has(ctx.params))
+        _let_go(flow, ctx)
         return Outcome.ENDED, None
     following = flow.steps[number]
     token = new_token() if step.on == HOST and following.on == HOST else None

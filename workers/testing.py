@@ -236,7 +236,7 @@ def _cases(kind: str, flow: Workflow) -> Iterator[tuple[str, str, str]]:
         yield from ((kind, fault, point) for point in before_commit(every))
     for fault in ("unknown error always", "poison"):
         yield from ((kind, fault, point) for point in every if point.endswith(".taken"))
-    for fault in ("crash in undo", "overtaken by a delete"):
+    for fault in ("crash in undo", "cancel in undo", "overtaken by a delete"):
         yield from ((kind, fault, point) for point in back)
     for fault in ("undo raises once", "undo raises always"):
         yield from ((kind, fault, point) for point in before_commit(back))

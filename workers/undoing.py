@@ -7,7 +7,7 @@ import structlog
 from django.db import DatabaseError, transaction
 
 from computecloud.config import CONFIG
-from workers import footprints, ledger, retry, route
+from workers import footprints, ledger, retry, route, secrets
 from workers.ledger import Attempt, Lease
 from workers.models import ACTIVE, Operation, State, StepRun
 from workers.outcome import Outcome, Overtaken
@@ -68,9 +68,13 @@ def undo(flow: Workflow, step: Step, lease: Lease, ctx: Context) -> Outcome:
 
 
 def finish(flow: Workflow, lease: Lease, ctx: Context) -> Outcome:
-    """Write what the workflow says of an operation that is undone, and end it or begin it anew."""
+    """Write what the workflow says of an operation that is undone, and end it or begin it anew.
+
+    Who cancels it until then has it end; who comes later finds that it has ended, or turns back the new beginning.
+    """
     try:
         with transaction.atomic():
+            _hear_of_cancelling(lease, ctx)
             again = _asked_again(flow, ctx)
             if again is not None:
                 if not ledger.begin_anew(lease, again.results, undo_s=flow.undo_s(ctx.params)):
@@ -113,6 +117,14 @@ def write_undone(flow: Workflow, ctx: Context) -> None:
     except Exception as error:
         log.exception("operation.undone_failed", operation_id=str(ctx.operation_id), kind=ctx.kind)
         ctx.leftovers, ctx.error = True, f"{ctx.error}; its end: {retry.in_words(error)}"
+
+
+def _hear_of_cancelling(lease: Lease, ctx: Context) -> None:
+    """Note who cancelled the operation while it was undone: beside what it was turned back for."""
+    ctx.cancelled_by = ledger.wished_end(lease)
+    words = cancelled_in_words(ctx.cancelled_by)
+    if ctx.cancelled_by and words not in ctx.error:
+        ctx.error = f"{ctx.error}; {words}"
 
 
 def _asked_again(flow: Workflow, ctx: Context) -> Again | None:
@@ -158,4 +170,4 @@ def _end(lease: Lease, ctx: Context) -> None:
     state = State.CANCELLED if wished else State.FAILED
     if not ledger.end(lease, ctx, state=state, error=ctx.error):
         raise Overtaken
-    ledger.release_subjects(ctx.operation_id)
+    ledger.release_subjects(ctx.operation_id, secret=secrets.has(ctx.params))

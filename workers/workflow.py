@@ -121,6 +121,7 @@ class Workflow:
     operation is failed or cancelled. again: asked before, unless it is cancelled or something is left; Again begins
     anew. deadline_s: every operation has ended by then, undone if it must be; of its parameters where it depends on a
     size. keeps_trying: never undone (a delete goes on). makes_subject: the subject begins with this operation.
+    ends_subject: and ends with the success of this one.
     host_dies: what becomes of it when its host is down; leave_host: written in the transaction that gives the host up.
     """
 
@@ -132,6 +133,7 @@ class Workflow:
     again: Callable[[Context], Again | None] | None = None
     keeps_trying: bool = False
     makes_subject: bool = False
+    ends_subject: bool = False
     host_dies: HostDies = HostDies.WAIT
     leave_host: Callable[[Context], None] | None = None
 

@@ -15,9 +15,10 @@ from computecloud.cli.programs import Program, configuration, host_names, progra
 from computecloud.cli.progress import Progress, Step
 from computecloud.cli.supervisor import Supervisor
 
-LIBVIRTD_S = 30.0
-WEB_S = 30.0
-HOSTS_S = 60.0
+# Long enough for a machine that is ten times slower than usual: who has died is told of before that.
+LIBVIRTD_S = 60.0
+WEB_S = 120.0
+HOSTS_S = 180.0
 ADVICE = "mend what the log says, then run bin/up again"
 
 

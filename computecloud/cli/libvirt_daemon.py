@@ -23,8 +23,7 @@ ACCOUNT = {
     "group": f"{QEMU_USER}:x:64055:\n",
 }
 LOGS = Path("/var/log/libvirt")
-PROBE_S = 10
-START_S = 30.0
+PROBE_S = 60  # the first to ask waits while libvirt tries QEMU out: 2 s, ten times that where the machine is busy
 START_S = 60.0
 
 

@@ -15,7 +15,7 @@ from computecloud.cli.installation import Installation
 from computecloud.cli.processes import alive, command_of
 from computecloud.cli.progress import Step
 
-START_S = 20.0
+START_S = 60.0
 STOP_S = 60.0
 
 

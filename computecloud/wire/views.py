@@ -112,6 +112,15 @@ class ApiView(APIView):
         """Return the page that a validated query (a PageQuery) asks for."""
         return Page.of(query, max_limit)
 
+    def take_key(self, caller: Caller) -> None:
+        """Have the request's Idempotency-Key count for whoever has just proved to a public view who he is.
+
+        Raises CloudError (409) where it was used before: nothing may be done then.
+        """
+        take = getattr(self._plain, "take_key", None)
+        if take is not None:
+            take(caller)
+
     def require_route(self, route: str, method: str) -> None:
         """Raise NotFound when the version has no such action or method."""
         if not self.edition.has_route(route, method):

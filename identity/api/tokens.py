@@ -28,7 +28,9 @@ class Tokens(IdentityView):
         auth = self.body(AuthBody, key="auth")
         proved = _prove(auth["identity"], source=request.META.get("REMOTE_ADDR", ""))
         token = login.issue(proved, _scope(auth.get("scope")))
-        return self._shown(tokens.check(token), token, 201)
+        subject = tokens.check(token)
+        self.take_key(subject)
+        return self._shown(subject, token, 201)
 
     def get(self, request: Request) -> Response:
         """Answer what the token says."""

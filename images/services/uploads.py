@@ -11,7 +11,7 @@ from django.db import connection
 from django.utils import timezone
 
 from computecloud.config import CONFIG
-from computecloud.wire.errors import Conflict, Forbidden, InvalidInput, NotFound, Unavailable
+from computecloud.wire.errors import Conflict, Forbidden, InvalidInput, NotFound, TooLarge, Unavailable
 from identity.caller import Caller
 from images import files, selectors, store
 from images.inspection import inspect
@@ -37,8 +37,8 @@ def upload(image_id: UUID, body: store.Readable, *, announced_bytes: int | None,
     """Store the body, up to its end, as the image's bytes and make it active.
 
     Raises NotFound, Forbidden, Conflict where the image has or is getting bytes, InvalidInput or TooLarge where
-    the body is cut short, too large or not what the image's disk_format says, Unavailable where the disk is full;
-    then the image is queued again, without bytes.
+    the body is cut short, too large or not what the image's disk_format says, TooLarge too where the disk is full, as
+    Glance answers a full store; then the image is queued again, without bytes.
     """
     image = selectors.get_for_change(image_id, caller)
     if image.disk_format is None or image.container_format is None:
@@ -49,6 +49,10 @@ def upload(image_id: UUID, body: store.Readable, *, announced_bytes: int | None,
             _fill(image_id, part, body, announced_bytes)
     except files.Busy as error:
         raise Conflict(f"Image {image_id} is being uploaded by another request.") from error
+    except OSError as error:
+        if error.errno in _NO_SPACE:
+            raise TooLarge("The image store is full; ask an administrator to make room.") from error
+        raise
 
 
 def download(image_id: UUID, *, caller: Caller) -> Download | None:
@@ -98,10 +102,6 @@ def _fill(image_id: UUID, part: files.Part, body: store.Readable, announced_byte
         part.publish()
         move(Action.FINISH_UPLOAD, image_id, now=timezone.now(), **_facts(received, virtual))
         done = True
-    except OSError as error:
-        if error.errno in _NO_SPACE:
-            raise Unavailable("The image store is full; ask an administrator to make room.") from error
-        raise
     finally:
         if not done:
             _abandon(image_id)

@@ -11,6 +11,7 @@ from identity.caller import Caller
 from instances import transitions
 from instances.models import Instance
 from instances.states import TaskState, VmState
+from workers import secrets
 from workers.acceptance import accept
 from workers.liveness import is_up
 from workers.overtaking import accept_overtaking
@@ -69,7 +70,7 @@ def delete(caller: Caller, instance: Instance) -> None:
             subject=("instance", instance.id),
             project_id=instance.project_id,
             user_id=caller.user_id,
-            params={"guest_name": instance.instance_name, "node": node, "host": host},
+            params=_params(instance, node, host=host),
             # A host that is down is not waited for: what is left there is its clean-up list.
             host=host if host and is_up(host) else None,
         )
@@ -103,9 +104,14 @@ def _accept(instance: Instance, *, action: str, kind: str, user_id: str, params:
         subject=("instance", instance.id),
         project_id=instance.project_id,
         user_id=user_id,
-        params={"guest_name": instance.instance_name, "node": node, **params},
+        params=_params(instance, node, **params),
         host=host,
     )
+
+
+def _params(instance: Instance, node: str | None, **others: Any) -> dict[str, Any]:
+    """Return what the steps of an action work from: nothing of it is secret."""
+    return {"guest_name": instance.instance_name, "node": node, secrets.FLAG: False, **others}
 
 
 def _place(instance: Instance) -> tuple[str | None, str | None]:

@@ -8,7 +8,7 @@ from instances import transitions
 from instances.workflows import deadlines
 from networking import wiring
 from scheduling import claims
-from workers import footprints, overtaking
+from workers import footprints
 from workers.driver import driver
 from workers.workflow import CONTROL, Context, HostDies, Step, Workflow, register
 
@@ -37,7 +37,6 @@ def give_back(ctx: Context, _: dict[str, Any]) -> None:
 def write_deleted(ctx: Context) -> None:
     """The server is gone."""
     transitions.done("delete", ctx.subject_id)
-    overtaking.forget_subject(ctx.subject_id)
 
 
 def write_failed(ctx: Context) -> None:
@@ -49,6 +48,7 @@ DELETE = register(
     Workflow(
         kind="delete",
         keeps_trying=True,
+        ends_subject=True,
         host_dies=HostDies.LEAVE,
         deadline_s=deadlines.LONG_S,
         done=write_deleted,

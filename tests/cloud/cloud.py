@@ -22,6 +22,7 @@ from computecloud.cli.processes import alive
 from computecloud.cli.supervisor import Process, Supervisor
 from tests.cloud import leftovers
 from tests.cloud.gates import Gates
+from tests.cloud.patience import patience
 from tests.cloud.rabbitmq import RabbitMQ
 
 UP_S, DOWN_S, COMMAND_S, PROCESS_S = 240.0, 120.0, 60.0, 30.0
@@ -32,7 +33,8 @@ SSH_OPTIONS = (
 
 
 def until(ready: Callable[[], Any], seconds: float, what: str, *, every_s: float = 0.05) -> Any:
-    """Return the first true answer of ready; fails when there is none in time."""
+    """Return the first true answer of ready; fails when there is none in time, which is longer on a slow machine."""
+    seconds *= patience()
     deadline = time.monotonic() + seconds
     while not (answer := ready()):
         assert time.monotonic() < deadline, f"waited {seconds:.0f} s in vain: {what}"
@@ -92,7 +94,7 @@ class Cloud:
             env=self.environment,
             capture_output=True,
             text=True,
-            timeout=seconds,
+            timeout=seconds * patience(),
             check=False,
         )
 
@@ -119,8 +121,9 @@ class Cloud:
         if form:
             command += ["-f", form]
         done = subprocess.run(
-            command, env=self.environment, capture_output=True, text=True, timeout=COMMAND_S * 2, check=False
-        )
+            command, env=self.environment, capture_output=True, text=True, check=False,
+            timeout=COMMAND_S * 2 * patience(),
+        )  # fmt: skip
         assert done.returncode == 0, f"{' '.join(command)}: {done.stdout}{done.stderr}"
         return json.loads(done.stdout) if form == "json" else done.stdout.strip()
 
@@ -131,7 +134,7 @@ class Cloud:
         prefix = ["ip", "netns", "exec", within] if within else []
         words = [*prefix, "ssh", "-i", str(key or self.state / "demo_key"), *SSH_OPTIONS, f"root@{address}"]
         return subprocess.run(
-            [*words, *command], capture_output=True, text=True, timeout=COMMAND_S, check=False,
+            [*words, *command], capture_output=True, text=True, timeout=COMMAND_S * patience(), check=False,
             stdin=subprocess.DEVNULL,
         )  # fmt: skip
 

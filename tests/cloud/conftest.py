@@ -17,6 +17,7 @@ import pytest
 from computecloud.config import ROOT
 from tests.cloud import leftovers, timings
 from tests.cloud.cloud import Cloud
+from tests.cloud.patience import patience
 from tests.cloud.rabbitmq import RabbitMQ, running
 
 PACKAGES = Path(os.environ.get("COMPUTECLOUD_DEMO_CACHE", ROOT / "var" / "cache" / "demo-packages"))
@@ -59,7 +60,9 @@ def gates_are_open_again(request: pytest.FixtureRequest) -> Iterator[None]:
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Print what was measured."""
+    """Print what was measured, and what was allowed for it."""
+    if timings.summary():
+        terminalreporter.write_line(f"limits: {patience():.1f} times those of an ordinary machine")
     for line in timings.summary():
         terminalreporter.write_line(line)
 

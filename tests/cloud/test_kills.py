@@ -10,6 +10,9 @@ from tests.cloud.servers import ACTIVE_S, NOTHING, WHOLE, boot, holdings
 
 pytestmark = pytest.mark.cloud
 
+AGAIN = [pytest.param(time_, marks=pytest.mark.faults) for time_ in (2, 3)]  # left to bin/test faults
+TIMES = [1, *AGAIN]
+
 HOST_STEPS = ("wire", "image", "disks", "start")
 POINTS = ("taken", "done", "committed")
 CALLS = ("create_disks", "start", "guest")
@@ -43,7 +46,7 @@ def killed_there(cloud: Cloud, gate: str, *, kind: str = "host") -> None:
     assert holdings(server) == NOTHING
 
 
-@pytest.mark.parametrize("time_", [1, 2, 3])
+@pytest.mark.parametrize("time_", TIMES)
 @pytest.mark.parametrize("gate", HOST_GATES)
 def test_a_fake_hosts_worker_killed_at_a_point_of_a_boot_is_made_good(
     fake_cloud: Cloud, gate: str, time_: int
@@ -51,7 +54,7 @@ def test_a_fake_hosts_worker_killed_at_a_point_of_a_boot_is_made_good(
     killed_there(fake_cloud, gate)
 
 
-@pytest.mark.parametrize("time_", [1, 2, 3])
+@pytest.mark.parametrize("time_", TIMES)
 @pytest.mark.parametrize("gate", HOST_GATES)
 def test_a_real_hosts_worker_killed_at_a_point_of_a_boot_is_made_good(
     real_cloud: Cloud, gate: str, time_: int

@@ -70,11 +70,13 @@ def test_a_command_without_a_cloud_says_how_to_make_one(installation: Installati
     assert caught.value.advice == "run bin/up"
 
 
-def test_processes_do_not_inherit_djangos_settings(
+def test_processes_do_not_inherit_djangos_settings_nor_what_slows_their_start(
     installation: Installation, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("DJANGO_SETTINGS_MODULE", "computecloud.settings")
+    monkeypatch.setenv("PYTHONDONTWRITEBYTECODE", "1")
     environment = installation.environment({"REGION": "r"})
     assert "DJANGO_SETTINGS_MODULE" not in environment
+    assert "PYTHONDONTWRITEBYTECODE" not in environment, "each restart would compile everything"
     assert environment["COMPUTECLOUD_REGION"] == "r"
     assert environment["PATH"] == os.environ["PATH"]

@@ -13,7 +13,7 @@ from tests.faults.world import World, counts
 from workers import cancel, invariants, workflow
 from workers.driver import driver
 from workers.models import Operation
-from workers.testing import Crash, Delivery, Drive, Fault, crash, failure, matrix
+from workers.testing import Crash, Delivery, Drive, Fault, cancelled, crash, failure, matrix
 from workers.workflow import Effect
 
 ALWAYS = 99
@@ -45,6 +45,7 @@ NAMES = {
     "undo raises always": "undo raises always,",
     "poison": "worker dies each time",
     "poison in undo": "worker dies each time in undo",
+    "cancel in undo": "cancel",
 }
 
 
@@ -176,6 +177,18 @@ def cancelled_at(kind: str, operation: Operation, point: str) -> Operation:
     return ended
 
 
+def cancelled_in_undo(kind: str, operation: Operation, point: str) -> Operation:
+    """Cancel the operation at a point of its undo: it ends there, with both reasons, and begins nothing anew."""
+    form = "reboot" if kind == "reboot_hard" else kind
+    trigger = failure(last_of(form, kind), retryable=False)
+    aim = cancelled(point)
+    ended = Drive(operation.id, [trigger, aim]).run()
+    assert (trigger.fired, aim.fired) == (1, 1)
+    assert (ended.state, ended.round) == ("cancelled", 1)
+    assert ended.error == f"made to fail at {trigger.point}; cancelled by a test"
+    return ended
+
+
 def is_too_late(kind: str, point: str) -> bool:
     """Tell whether the operation has ended, or its last step runs, at this point: its success wins."""
     *_, last = steps_of(kind)
@@ -197,6 +210,8 @@ def test_a_fault_leaves_nothing_behind_and_the_state_true(world: World, kind: st
         assert ended.state == ("succeeded" if is_too_late(kind, point) else "cancelled")
         assert ended.error == ("" if ended.state == "succeeded" else "cancelled by a test")
         assert ended.round == 1
+    elif fault == "cancel in undo":
+        ended = cancelled_in_undo(kind, operation, point)
     elif fault == "overtaken by a delete":
         ended = overtaken_at(world, instance, kind, operation, point)
         assert ended.state == "succeeded"

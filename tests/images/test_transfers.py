@@ -3,7 +3,10 @@
 import hashlib
 import io
 import os
+import resource
 import signal
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -171,6 +174,33 @@ def test_a_transfer_that_fails_says_why_once_and_leaves_nothing(image_id: UUID, 
     assert left() == []
     assert "on its way" in transfers.fetch(image_id, told.set), "it is not tried again"
     until(lambda: ended(image_id))
+
+
+def test_a_transfer_that_has_no_room_even_for_a_note_is_told_once(
+    image_id: UUID, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    command = [sys.executable, "-c", f"raise SystemExit({fetching.FAILED})"]
+    monkeypatch.setattr(transfers, "_start", lambda *_: subprocess.Popen(command))
+    told = threading.Event()
+    transfers.fetch(image_id, told.set)
+    assert told.wait(END_S)
+    with pytest.raises(Unavailable, match="no room even to note why"):
+        transfers.fetch(image_id, told.set)
+    assert "on its way" in transfers.fetch(image_id, told.set), "it is not tried again"
+    until(lambda: ended(image_id))
+
+
+def test_a_note_that_finds_no_room_leaves_no_half(state: Path) -> None:
+    final = here().path(UUID(int=9))
+    here().folder.mkdir(parents=True)
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (10, limits[1]))
+    try:
+        with pytest.raises(OSError, match="too large"):
+            fetching.Note(1, 10, 0.0, 0.0).write(final)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert left() == []
 
 
 def test_an_image_that_cannot_be_used_is_refused(image_id: UUID, alice: Caller) -> None:

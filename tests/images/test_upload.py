@@ -14,7 +14,7 @@ from uuid import UUID, uuid4
 import pytest
 from django.db import connection
 
-from computecloud.wire.errors import Conflict, Forbidden, InvalidInput, NotFound, TooLarge, Unavailable
+from computecloud.wire.errors import Conflict, Forbidden, InvalidInput, NotFound, TooLarge
 from identity.caller import Caller
 from images import services, store
 from images.models import Image
@@ -144,7 +144,7 @@ def test_a_full_disk_is_said_and_leaves_nothing(state: Path, alice: Caller) -> N
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (48 * MIB, limits[1]))
     try:
-        with pytest.raises(Unavailable, match="full"):
+        with pytest.raises(TooLarge, match="full"):
             services.upload(image.id, io.BytesIO(b"x" * 49 * MIB), announced_bytes=None, caller=alice)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)

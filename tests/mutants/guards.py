@@ -31,6 +31,7 @@ HITS = {
     "ring",
     "give_back",
 }
+LETS_GO = {"renew", "release_subjects", "give_back", "forget_subject", "erase_secret"}
 NOTES = {"plan", "made", "removing", "gone", "forget", "note_made"}
 # What says which row is meant, and is no condition on how it stands.
 ADDRESSES = {"id", "pk", "name", "subject_id", "operation", "operation_id", "id__in", "operation_id__in"}
@@ -195,7 +196,7 @@ class _Source:
                     yield self._guard("footprint", node, "None")
                 elif of == "step" and called == "undo":
                     yield self._guard("undo", node, "None")
-                elif of == "ledger" and called in ("renew", "release_subjects", "give_back"):
+                elif of == "ledger" and called in LETS_GO:
                     yield self._guard("lease", node, "None")
 
     def _transactions(self) -> Iterator[Guard]:

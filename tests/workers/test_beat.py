@@ -18,3 +18,8 @@ def test_what_is_due_is_due_whatever_the_wall_clock_says(
     monkeypatch.setattr(time, "time", lambda: stepped_s)
     assert due.is_due(now - due.run_every).is_due
     assert not due.is_due(now + timedelta(seconds=1)).is_due
+
+
+@pytest.mark.parametrize("name", sorted(app.conf.beat_schedule))
+def test_a_ring_outlives_a_queue_that_is_longer_than_its_interval(name: str):
+    assert app.conf.beat_schedule[name]["options"]["expires"] >= 15.0

@@ -10,12 +10,13 @@ from computecloud.config import CONFIG
 from computecloud.wire.errors import NotFound
 from tests.workers import toy
 from tests.workers.test_engine import ALL, nothing_is_held
-from workers import acceptance, admission, recovery, runner, waiting
+from workers import acceptance, admission, dispatch, ledger, recovery, route, runner, undoing, waiting
 from workers.cancel import CannotCancel, cancel
-from workers.ledger import DO
+from workers.ledger import DO, UNDO, Lease
 from workers.models import Footprint, Host, Operation, StepRun
 from workers.outcome import Outcome
-from workers.testing import Drive, cancelled, crash, failure
+from workers.testing import Drive, cancelled, crash, failure, undo_points
+from workers.workflow import Context
 
 LAST = "toy.write."
 
@@ -84,7 +85,7 @@ def test_a_mark_whose_caller_died_is_found_by_the_sweeper(accepted):
     is_undone(Drive(operation.id).run())
 
 
-def test_what_has_ended_goes_back_already_or_always_goes_on_is_refused_in_words(accepted):
+def test_what_has_ended_or_always_goes_on_is_refused_in_words(accepted):
     ended = accepted()
     Drive(ended.id).run()
     with pytest.raises(CannotCancel, match="it is succeeded"):
@@ -95,12 +96,63 @@ def test_what_has_ended_goes_back_already_or_always_goes_on_is_refused_in_words(
         removal = acceptance.accept(**order)
     with pytest.raises(CannotCancel, match="always goes on"):
         cancel(removal.id, by="a test")
-    going_back = accepted()
-    cancel(going_back.id, by="a test")
-    with pytest.raises(CannotCancel, match="being undone"):
-        cancel(going_back.id, by="a test")
     with pytest.raises(NotFound):
         cancel(uuid.uuid4(), by="a test")
+
+
+UNDONE = [point for point in undo_points(toy.TOY) if point.split(".")[1] in ("undo-one", "undo-two")]
+
+
+@pytest.mark.parametrize("point", UNDONE)
+def test_cancelled_while_it_is_undone_it_ends_there_and_never_begins_anew(accepted, point):
+    trigger, fault = failure("toy.two.done", retryable=False), cancelled(point)
+    ended = Drive(accepted(again=True).id, [trigger, fault]).run()
+    assert (trigger.fired, fault.fired, ended.round) == (1, 1, 1)
+    assert (ended.state, ended.error) == ("cancelled", "made to fail at toy.two.done; cancelled by a test")
+    assert {key for key in toy.WORLD if not key.startswith("waited")} == set()
+    assert toy.ENDED == ["undone"]
+    nothing_is_held(ended)
+
+
+def undone_but_not_ended(operation: Operation) -> tuple[Lease, Context]:
+    """Take an operation back to where only its end is left, and take that."""
+    drive = Drive(operation.id, [failure("toy.two.done", retryable=False)])
+    while Operation.objects.get(id=operation.id).state != "undoing":
+        drive.step()
+    for link in dispatch.links_of(Operation.objects.get(id=operation.id)):
+        if link.cursor != route.FINISH:
+            runner.run(operation.id, link.direction, link.cursor)
+    lease = Lease(operation.id, route.FINISH, "undoing", "t")
+    ctx = ledger.take(lease, direction=UNDO, worker="w", lease_s=30)
+    assert ctx is not None
+    return lease, ctx
+
+
+def test_a_mark_that_comes_while_the_end_of_an_undo_is_at_work_is_heard(accepted):
+    operation = accepted(again=True)
+    lease, ctx = undone_but_not_ended(operation)
+    assert cancel(operation.id, by="a test").state == "undoing"
+    assert undoing.finish(toy.TOY, lease, ctx) is Outcome.ENDED
+    operation.refresh_from_db()
+    assert (operation.state, operation.round) == ("cancelled", 1)
+    assert operation.error.endswith("; cancelled by a test")
+
+
+def test_one_that_has_begun_anew_is_turned_back_from_there(accepted):
+    operation = accepted(again=True)
+    lease, ctx = undone_but_not_ended(operation)
+    assert undoing.finish(toy.TOY, lease, ctx) is Outcome.PUBLISH
+    assert cancel(operation.id, by="a test").state == "undoing"
+    ended = Drive(operation.id).run()
+    assert (ended.state, ended.round) == ("cancelled", 2)
+
+
+def test_the_first_who_cancels_is_named_whatever_it_does_meanwhile(accepted):
+    operation = accepted()
+    cancel(operation.id, by="a test")
+    now = cancel(operation.id, by="another")
+    assert (now.state, now.cancelled_by) == ("undoing", "a test")
+    is_undone(Drive(operation.id).run())
 
 
 def test_a_second_call_while_a_step_runs_changes_nothing(accepted):

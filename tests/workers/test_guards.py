@@ -432,6 +432,17 @@ def test_the_lease_of_a_lost_baton_is_given_back_whether_cancelled_or_not(accept
     assert row(operation.id)["attempt"] == (1 if by else 0), "an attempt that was never begun does not count"
 
 
+def test_a_worker_that_ends_gives_back_what_it_never_began(accepted):
+    operation, worker = accepted(), Process()
+    stands(operation, **OURS)
+    worker.pass_on(lease(operation), context(operation))
+    worker.drop_lost_batons()
+    assert row(operation.id)["lease_token"] is not None
+    worker.drop_batons()
+    assert row(operation.id)["lease_token"] is None
+    assert row(operation.id)["attempt"] == 0, "an attempt that was never begun does not count"
+
+
 def test_only_old_questions_are_forgotten(db):
     Inquiry.objects.create(host="h", kind="new")
     Inquiry.objects.create(host="h", kind="old", asked_at=datetime.fromtimestamp(1, UTC))

@@ -8,7 +8,7 @@ from django.db import transaction
 
 from computecloud.config import CONFIG
 from tests.workers import toy
-from workers import admission, events, liveness, overtaking, process, recovery, runner
+from workers import admission, events, liveness, overtaking, process, queues, recovery, runner
 from workers.ledger import DO
 from workers.models import Host, Operation, StepRun, SubjectLock
 from workers.outcome import Outcome
@@ -71,6 +71,18 @@ def test_a_worker_that_takes_its_host_frees_what_the_last_one_held(accepted):
     assert operation.lease_token is None
 
 
+def test_a_worker_that_takes_its_host_keeps_what_it_runs_already(accepted):
+    operation = accepted()
+    runner.run(operation.id, DO, 0)
+    Operation.objects.update(
+        lease_token="t", lease_worker=PROCESS.name, lease_until=time.time() + 60, attempt=1
+    )
+    assert recovery.take_over_host(PROCESS.name.partition(":")[0]) == 0
+    operation.refresh_from_db()
+    assert operation.lease_token == "t"
+    assert not StepRun.objects.filter(operation=operation, outcome="lost").exists()
+
+
 @pytest.mark.parametrize(
     ("worker", "until_s", "recover"),
     [
@@ -94,6 +106,21 @@ def test_a_delete_does_not_wait_for_the_dead_worker_of_what_it_overtook(accepted
     assert not SubjectLock.objects.filter(operation=operation).exists()
     assert StepRun.objects.filter(operation=operation, outcome="lost").count() == 1
     assert Drive(removal.id).run().state == "succeeded"
+
+
+def test_a_control_worker_that_takes_over_publishes_what_the_last_one_had_fetched(accepted):
+    for_host, forgotten, *_ = [accepted() for _ in range(recovery.FETCHED + 4)]
+    runner.run(for_host.id, DO, 0)
+    Operation.objects.filter(id=forgotten.id).update(kind="forgotten")
+    later = accepted()
+    Operation.objects.filter(id=later.id).update(run_after=time.time() + 60)
+    empty_queue()
+    assert recovery.take_over_control("control:toyhost:") == 0
+    assert queues.depth("control") == recovery.FETCHED
+    Operation.objects.exclude(id__in=[for_host.id, forgotten.id, later.id]).update(run_after=time.time() + 60)
+    empty_queue()
+    recovery.take_over_control("control:toyhost:")
+    assert queues.depth("control") == 0, "neither what waits for its host, nor what is not due"
 
 
 def overtake(operation: Operation) -> Operation:

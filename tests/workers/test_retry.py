@@ -13,7 +13,6 @@ from workers.retry import GiveUp, HostLost, Retry, StepFailed, backoff_s, in_wor
 @pytest.mark.parametrize(
     ("error", "tries"),
     [
-        (HypervisorUnavailable("away"), 5),
         (CallFailed("no"), 1),
         (CallFailed("busy", retryable=True), 5),
         (CallOverran("slow", Future()), 5),
@@ -31,6 +30,11 @@ def test_each_kind_of_error_gets_its_number_of_tries(error, tries):
     judged = [verdict(error, attempt=attempt, attempts=5) for attempt in range(1, 6)]
     assert [isinstance(one, Retry) for one in judged] == [attempt < tries for attempt in range(1, 6)]
     assert isinstance(judged[tries - 1], GiveUp)
+
+
+def test_a_hypervisor_that_is_away_is_asked_again_soon_and_for_longer():
+    judged = [verdict(HypervisorUnavailable("away"), attempt=attempt, attempts=5) for attempt in range(1, 11)]
+    assert judged == [Retry(0.5), Retry(1.0), *[Retry(2.0)] * 7, GiveUp()]
 
 
 def test_the_pause_doubles_up_to_a_bound():

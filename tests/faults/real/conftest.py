@@ -16,6 +16,7 @@ from tests.cloud import leftovers, rabbitmq
 from tests.cloud.cloud import Cloud
 from tests.cloud.conftest import _folder, _free_port, _running, real
 from tests.cloud.postgresql import Cluster
+from tests.faults.real.load import Load, under_load
 
 DELAY_S = 0.02
 CALL_S = 15.0  # a libvirt call that runs longer has an unknown outcome
@@ -42,6 +43,13 @@ def cloud(request: pytest.FixtureRequest) -> Iterator[Cloud]:
             made.rabbitmq = stack.enter_context(rabbitmq.running())
             made.settings["BROKER_URL"] = made.rabbitmq.url
         yield from watched(made, "--hosts", "2")
+
+
+@pytest.fixture
+def load(cloud: Cloud) -> Iterator[Load]:
+    """Return a load that runs; in the end its servers are gone."""
+    with under_load(cloud) as made:
+        yield made
 
 
 def watched(made: Cloud, *words: str) -> Iterator[Cloud]:
@@ -99,6 +107,6 @@ def real_cloud() -> Iterator[Cloud]:
 def gates_are_open_again(request: pytest.FixtureRequest) -> Iterator[None]:
     """Let nobody be held by the gate of a test that failed."""
     yield
-    for name in ("cloud", "real_cloud", "split_cloud", "clock_cloud"):
+    for name in ("cloud", "real_cloud", "split_cloud", "clock_cloud", "small_cloud"):
         if name in request.fixturenames:
             request.getfixturevalue(name).gates.open_all()

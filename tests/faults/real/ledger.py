@@ -13,6 +13,9 @@ ORDER BY created_at DESC
 """
 _RUNS = "SELECT step, undo, outcome, count(*) FROM workers_steprun WHERE operation_id = ? GROUP BY 1, 2, 3"
 
+_SUCCESS = """
+SELECT started_at FROM workers_steprun WHERE operation_id = ? AND step = ? AND NOT undo AND outcome = 'success'
+"""
 _MISHAPS = "SELECT step, outcome, error FROM workers_steprun WHERE operation_id = ? AND outcome <> 'success'"
 
 
@@ -44,6 +47,12 @@ def mishaps(server: Server, kind: str) -> list[tuple[str, str, str]]:
     """Return step, outcome and error of each attempt that was no success."""
     rows = database.ask(server.cloud.state, _MISHAPS, operation(server, kind).id)
     return [(str(step), str(outcome), str(error)) for step, outcome, error in rows]
+
+
+def succeeded_at(server: Server, kind: str, step: str) -> float:
+    """Return when the attempt of this step that succeeded began, in s since 1970."""
+    [[began]] = database.ask(server.cloud.state, _SUCCESS, operation(server, kind).id, step)
+    return database.seconds(began)
 
 
 def recovered(server: Server, kind: str, since: float, seconds: float = 60.0) -> float | None:
