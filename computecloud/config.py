@@ -26,6 +26,9 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     secret_key: Annotated[
         str, _about("signs sessions and encrypts secret parameters; required in production")
     ] = ""
+    operation_key: Annotated[
+        str, _about("encrypts secret parameters of operations; default: one made from secret_key")
+    ] = ""
     token_keys: Annotated[
         str, _about("token signing keys, newest first, comma separated; default: secret_key")
     ] = ""
@@ -111,6 +114,13 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     dns_servers: Annotated[str, _about("name servers handed to guests, comma separated")] = ""
     web_host: Annotated[str, _about("address the web server listens on")] = "127.0.0.1"
     web_port: Annotated[int, _about("port of the web server")] = 8774
+    web_tls_certificate: Annotated[
+        str, _about("PEM file of the web server's certificate; empty: plain HTTP")
+    ] = ""
+    web_tls_key: Annotated[str, _about("PEM file of its private key")] = ""
+    web_tls_authority: Annotated[
+        str, _about("PEM file that our own clients check the certificate by; empty: the system's authorities")
+    ] = ""
     metrics_token: Annotated[
         str, _about("/metrics is for who sends it as a bearer token; empty: for nobody by token")
     ] = ""

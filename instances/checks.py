@@ -9,7 +9,7 @@ from django.db.models import Exists, OuterRef
 from computecloud.config import CONFIG
 from instances.models import Instance
 from instances.states import VmState
-from workers import invariants
+from workers import invariants, pulse
 from workers.driver import driver
 from workers.invariants import Violation
 from workers.models import ACTIVE, Finding, Host, Operation, Subject
@@ -45,11 +45,11 @@ def _guests_have_servers() -> Iterable[Violation]:
     for node in _nodes():
         names = {guest.uuid: guest.name for guest in driver().guests(node)}
         for uuid in sorted(names.keys() - _known(names)):
-            yield Violation(
+            yield _of_no_server(
                 f"node {node} runs guest {names[uuid]} ({uuid}) of no server",
-                fix=partial(_remove, node, uuid),
+                node,
+                uuid,
                 cause="a guest with our mark that was made by hand, or outlived its server: an older backup",
-                subject=str(uuid),
             )
 
 
@@ -57,12 +57,21 @@ def _folders_have_servers() -> Iterable[Violation]:
     for node in _nodes():
         folders = set(driver().disk_folders(node))
         for uuid in sorted(folders - _known(folders)):
-            yield Violation(
+            yield _of_no_server(
                 f"node {node} keeps disks of {uuid}, which is no server",
-                fix=partial(_remove, node, uuid),
+                node,
+                uuid,
                 cause="disks that outlived their server: an older backup",
-                subject=str(uuid),
             )
+
+
+def _of_no_server(what: str, node: str, uuid: UUID, *, cause: str) -> Violation:
+    """Return the violation; after a restore it may be a tenant's server, made since the backup: it is listed alone."""
+    if pulse.age_s(pulse.RESTORED) is None:
+        return Violation(what, fix=partial(_remove, node, uuid), cause=cause, subject=str(uuid))
+    since = "a backup was restored: it may be of a server made since"
+    advice = "save or remove it, then: computecloud restore --settled"
+    return Violation(f"{what}; {since}", advice, cause=cause, subject=str(uuid))
 
 
 def _servers_have_guests() -> Iterable[Violation]:

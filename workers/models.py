@@ -64,6 +64,26 @@ class Host(models.Model):
         return (self.queue, f"{self.queue}.slow")
 
 
+class Enrolment(models.Model):
+    """How a host on another machine was set up: by whom it is reached, and under which accounts its worker works."""
+
+    host = models.CharField(primary_key=True, max_length=255, help_text="its name")
+    machine = models.CharField(max_length=255)
+    port = models.IntegerField(default=22)
+    user = models.CharField(max_length=64)
+    fingerprint = models.CharField(max_length=64, help_text="of the machine's SSH key")
+    database_role = models.CharField(max_length=63)
+    broker_user = models.CharField(max_length=255, blank=True)
+    finished = models.BooleanField(default=False, help_text="its worker was heard")
+    created_at = models.DateTimeField(default=utc_now)
+
+    class Meta:
+        ordering = ["host"]
+
+    def __str__(self) -> str:
+        return f"{self.host} at {self.user}@{self.machine}"
+
+
 class Pulse(models.Model):
     """When something that is to happen again and again did so last, such as beat's ringing."""
 

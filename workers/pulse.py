@@ -4,6 +4,7 @@ from workers import clock
 from workers.models import Pulse, utc_now
 
 BEAT = "beat"  # beat rings, and a control worker hears it
+RESTORED = "restored"  # a backup was brought back, and what runs since it was taken is not dealt with yet
 
 
 def note(name: str) -> None:
@@ -16,3 +17,8 @@ def age_s(name: str) -> float | None:
     """Return how long ago it happened last; None where it never did."""
     found = Pulse.objects.filter(name=name).first()
     return None if found is None else max(clock.now() - found.at.timestamp(), 0.0)
+
+
+def forget(name: str) -> None:
+    """Forget that it ever happened."""
+    Pulse.objects.filter(name=name).delete()

@@ -9,6 +9,7 @@ from uuid import UUID
 import orjson
 from django.conf import settings
 
+from computecloud.config import CONFIG
 from workers import sql
 from workers.models import Operation, Secret
 
@@ -19,11 +20,16 @@ FLAG = "has_secrets"
 _READ = "SELECT ciphertext FROM workers_secret WHERE operation_id = %(operation_id)s"
 
 
+def key() -> str:
+    """Return the key that secret parameters are encrypted with: all that a host's worker need know of ours."""
+    digest = hashlib.sha256(b"operation secrets " + str(settings.SECRET_KEY).encode()).digest()
+    return CONFIG.operation_key or base64.urlsafe_b64encode(digest).decode()
+
+
 def _cipher() -> "Fernet":
     from cryptography.fernet import Fernet  # 7 MiB that most workers never need
 
-    digest = hashlib.sha256(b"operation secrets " + str(settings.SECRET_KEY).encode()).digest()
-    return Fernet(base64.urlsafe_b64encode(digest))
+    return Fernet(key())
 
 
 def has(params: Mapping[str, Any]) -> bool:

@@ -2,6 +2,7 @@
 
 import http.client
 import json
+import ssl
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -35,6 +36,7 @@ class Client:
     user: str
     password: str
     log: Path
+    tls: ssl.SSLContext | None = None  # none: plain HTTP
     _token: str = ""
     _connection: http.client.HTTPConnection | None = None
     _used_at: float = 0.0
@@ -59,12 +61,17 @@ class Client:
 
     def versions(self) -> Any:
         """Return the version document, which needs no log-in; raises OSError while nobody answers."""
-        connection = http.client.HTTPConnection(self.host, self.port, timeout=5)
+        connection = self._connect(timeout_s=5)
         try:
             connection.request("GET", "/")
             return json.loads(connection.getresponse().read())
         finally:
             connection.close()
+
+    def _connect(self, *, timeout_s: float) -> http.client.HTTPConnection:
+        if self.tls is None:
+            return http.client.HTTPConnection(self.host, self.port, timeout=timeout_s)
+        return http.client.HTTPSConnection(self.host, self.port, timeout=timeout_s, context=self.tls)
 
     def _call(self, method: str, path: str, body: object = None) -> Any:
         data = None if body is None else json.dumps(body).encode()
@@ -121,7 +128,7 @@ class Client:
             self._connection.close()
             self._connection = None
         if self._connection is None:
-            self._connection = http.client.HTTPConnection(self.host, self.port, timeout=TIMEOUT_S)
+            self._connection = self._connect(timeout_s=TIMEOUT_S)
         return self._connection
 
 

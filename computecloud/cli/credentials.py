@@ -52,8 +52,11 @@ def public_key(installation: Installation) -> str:
     return public.read_text().strip()
 
 
-def write_clouds(installation: Installation, base_url: str, region: str) -> None:
-    """Write clouds.yaml, and for the checkout's own installation a link to it at the top of the checkout."""
+def write_clouds(installation: Installation, base_url: str, region: str, *, authority: str = "") -> None:
+    """Write clouds.yaml, and for the checkout's own installation a link to it at the top of the checkout.
+
+    authority is the file that clients check the server's certificate by; empty: the system's authorities.
+    """
     known = passwords(installation)
     clouds = {
         cloud: {
@@ -67,6 +70,7 @@ def write_clouds(installation: Installation, base_url: str, region: str) -> None
             },
             "region_name": region,
             "identity_api_version": "3",
+            **({"cacert": authority} if authority else {}),
         }
         for cloud, user in PROJECTS.items()
     }

@@ -58,6 +58,11 @@ def command(fix: bool, as_json: bool, state_dir: str | None) -> None:
         database.load(installation)
     except Failure as failure:
         raise CannotCheck(failure.message, advice=failure.advice, log=failure.log) from None
+    if fix and _is_unsettled():
+        raise CannotCheck(
+            "a backup was restored: what seems left over may be of a server made since, and nothing is mended",
+            advice="run doctor without --fix, save or remove what it lists, then: computecloud restore --settled",
+        )
     findings = examine(fix=fix)
     if as_json:
         click.echo(json.dumps(as_document(findings), indent=1))
@@ -65,6 +70,17 @@ def command(fix: bool, as_json: bool, state_dir: str | None) -> None:
         show(Console(highlight=False, soft_wrap=True), findings)
     if worst := max((finding.status for finding in findings), default=HOLDS):
         raise click.exceptions.Exit(worst)
+
+
+def _is_unsettled() -> bool:
+    from django.db import DatabaseError
+
+    from workers import pulse
+
+    try:
+        return pulse.age_s(pulse.RESTORED) is not None
+    except DatabaseError:  # the checks tell
+        return False
 
 
 def examine(*, fix: bool) -> list[Finding]:

@@ -1,5 +1,6 @@
 """computecloud host: the hosts of the cloud; read from the database itself, it works while the web server is down."""
 
+import os
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -7,8 +8,9 @@ from rich.console import Console
 from rich.table import Table
 
 from computecloud.cli import database
+from computecloud.cli.enrolment import commands
 from computecloud.cli.installation import enter_existing
-from computecloud.cli.output import console, done, print_json
+from computecloud.cli.output import Group, console, done, helps, print_json
 
 if TYPE_CHECKING:
     from workers.models import Host
@@ -17,15 +19,22 @@ ADVICE = "bin/computecloud host list shows what there is"
 AS_JSON = click.option("--json", "as_json", is_flag=True, help="Print it as JSON.")
 
 
-@click.group("host")
+@click.group("host", cls=Group)
 @click.option("--state-dir", type=click.Path(), help="The installation's state folder.")
 def command(state_dir: str | None) -> None:
     """The hosts: list them, look at one, or have one take no new guests.
 
     Exit status: 0 it was done; 1 it was not, and the words say why; 2 the command is not understood.
     """
+    if helps():
+        return
     installation, _ = enter_existing(state_dir)
+    os.environ["COMPUTECLOUD_STATE_DIR"] = str(installation.state)
     database.load(installation)
+
+
+command.add_command(commands.enroll)
+command.add_command(commands.remove)
 
 
 @command.command("list")

@@ -18,6 +18,7 @@ PREFIX = "COMPUTECLOUD_"
 # time that it takes, would keep what it held waiting for longer.
 NOT_INHERITED = ("DJANGO_SETTINGS_MODULE", "PYTHONDONTWRITEBYTECODE")
 HOSTS = "UP_HOSTS"  # how many host workers there are; a setting of `up` alone
+PARTS = "UP_PARTS"  # "host": this machine has a host worker alone, of a cloud that is elsewhere
 
 
 @dataclass(frozen=True, slots=True)

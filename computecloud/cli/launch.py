@@ -9,7 +9,7 @@ from pathlib import Path
 from computecloud.cli import credentials, libvirt_daemon
 from computecloud.cli.connect import base_url, client
 from computecloud.cli.failures import Failure
-from computecloud.cli.installation import ROOT, Installation
+from computecloud.cli.installation import PARTS, ROOT, Installation
 from computecloud.cli.processes import end, orphans
 from computecloud.cli.programs import Program, configuration, host_names, programs
 from computecloud.cli.progress import Progress, Step
@@ -38,7 +38,7 @@ class Launch:
         if not all(process.runs for process in supervisor.processes()):
             with self.progress.step("Processes that are starting") as step:
                 supervisor.wait_until_up(step)
-        if not self._web_answers():
+        if not self._is_host_alone and not self._web_answers():
             self._wait_for_web()
         return True
 
@@ -47,9 +47,10 @@ class Launch:
         wanted, text, mark = self._plan()
         supervisor = Supervisor(self.installation)
         self._stop(supervisor, wanted)
-        self._require_free_port()
-        self.installation.write_settings(self.settings)
-        self._prepare_database()
+        if not self._is_host_alone:
+            self._require_free_port()
+            self.installation.write_settings(self.settings)
+            self._prepare_database()
         with self.progress.step("Start processes") as step:
             if self._runs_libvirtd(wanted):
                 libvirt_daemon.write_configuration(self.installation)
@@ -60,8 +61,13 @@ class Launch:
             supervisor.start_rest()
             supervisor.wait_until_up(step)
             step.note = ", ".join(program.name for program in wanted)
-        self._wait_for_web()
-        self._wait_for_hosts()
+        if not self._is_host_alone:
+            self._wait_for_web()
+            self._wait_for_hosts()
+
+    @property
+    def _is_host_alone(self) -> bool:
+        return self.settings.get(PARTS) == "host"
 
     @property
     def _libvirt_uri(self) -> str:

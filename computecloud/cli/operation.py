@@ -15,8 +15,8 @@ from rich.table import Table
 from computecloud.cli import database
 from computecloud.cli.failures import Failure
 from computecloud.cli.installation import enter_existing
+from computecloud.cli.output import Group, done, helps, print_json
 from computecloud.cli.output import console as _console
-from computecloud.cli.output import done, print_json
 from computecloud.cli.servers import server_id
 
 if TYPE_CHECKING:
@@ -27,10 +27,12 @@ GROUPS = ("all", "active", "waiting", "succeeded", "failed", "cancelled")
 LIST_ADVICE = "bin/computecloud operation list shows what there is"
 
 
-@click.group("operation")
+@click.group("operation", cls=Group)
 @click.option("--state-dir", type=click.Path(), help="The installation's state folder.")
 def command(state_dir: str | None) -> None:
     """What the engine does: list it, look at one operation, end it, or have it tried again now."""
+    if helps():
+        return
     installation, _ = enter_existing(state_dir)
     database.load(installation)
 

@@ -15,6 +15,20 @@ from computecloud.cli.failures import Failure
 T = TypeVar("T")
 
 
+class Group(click.Group):
+    """A group whose commands all need a cloud, but for their help; `helps()` tells the group that help is all."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Note whether help is asked for."""
+        ctx.meta[__name__] = bool({"-h", "--help"} & set(args))
+        return super().parse_args(ctx, args)
+
+
+def helps() -> bool:
+    """Tell whether nothing but help is asked for."""
+    return bool(click.get_current_context().meta.get(__name__))
+
+
 def console() -> Console:
     """Return where to print; what another program reads is not cut to a terminal's width."""
     return Console(highlight=False, width=None if sys.stdout.isatty() else 240)

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from computecloud.cli.failures import Failure
-from computecloud.cli.installation import HOSTS, PREFIX, ROOT, Installation
+from computecloud.cli.installation import HOSTS, PARTS, PREFIX, ROOT, Installation
 
 COMMAND = (sys.executable, "-m", "computecloud")
 LIBVIRTD_SEES = {"": "libvirt", "/passwd": "passwd", "/group": "group"}  # from its folder, in /etc
@@ -31,9 +31,11 @@ class Program:
 def programs(installation: Installation, settings: dict[str, str], *, own_libvirtd: bool) -> list[Program]:
     """Return what an installation with these settings consists of."""
     hosts = [_host(name, settings["DRIVER"]) for name in host_names(settings)]
-    found = [_web(), _control(), *hosts, _beat()]
-    if not settings.get("BROKER_URL"):
-        found.append(_redis(installation))
+    found = list(hosts)
+    if settings.get(PARTS) != "host":
+        found += [_web(), _control(), _beat()]
+        if not settings.get("BROKER_URL"):
+            found.append(_redis(installation))
     if own_libvirtd:
         found.append(libvirtd(installation))
     return sorted(found, key=lambda program: (program.priority, program.name))

@@ -20,7 +20,7 @@ def purge(installation: Installation, settings: dict[str, str], progress: Progre
         with progress.step("Remove guests") as step:
             step.note = str(guests.remove(installation, settings))
         with progress.step("Remove networks") as step:
-            step.note = f"{_remove_wiring(installation, settings)} things"
+            step.note = f"{remove_wiring(installation, settings)} things"
     stop(installation, settings, progress)
     libvirt_daemon.stop_log_daemon(installation)
     with progress.step("Remove data") as step:
@@ -46,7 +46,8 @@ def _require_own(installation: Installation) -> None:
         )
 
 
-def _remove_wiring(installation: Installation, settings: dict[str, str]) -> int:
+def remove_wiring(installation: Installation, settings: dict[str, str]) -> int:
+    """Remove the bridges, namespaces and rules that are this installation's; returns how many things went."""
     installation.enter(settings)
     from networking import names
     from networking.wiring import presence

@@ -114,7 +114,8 @@ def command(
     os.umask(0o022)
     for name in FOLDERS:
         (installation.state / name).mkdir(parents=True, exist_ok=True)
-    credentials.write_clouds(installation, base_url(settings), settings["REGION"])
+    authority = settings.get("WEB_TLS_AUTHORITY", "")
+    credentials.write_clouds(installation, base_url(settings), settings["REGION"], authority=authority)
     up(installation, settings, Progress())
 
 

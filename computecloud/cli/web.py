@@ -43,6 +43,8 @@ def serve(*, threads: int) -> None:
         websockets=False,
         static_path_route=["/static"],
         static_path_mount=[Path(CONFIG.state / "static")],
+        ssl_cert=Path(CONFIG.web_tls_certificate) if CONFIG.web_tls_certificate else None,
+        ssl_key=Path(CONFIG.web_tls_key) if CONFIG.web_tls_key else None,
     )
     server.serve(target_loader=Loader(os.getpid(), threads=threads))
 

@@ -26,15 +26,19 @@ class Cluster:
     """A cluster with its data, its log and its socket in one folder."""
 
     folder: Path
+    listen: tuple[str, ...] = ()  # options of one that others reach over the network, too
 
     @classmethod
-    def make(cls) -> "Cluster":
-        """Return a new cluster that runs."""
+    def make(cls, *listen: str, access: str = "") -> "Cluster":
+        """Return a new cluster that runs; access is a line of who may come over the network, and how."""
         folder = Path(tempfile.mkdtemp(prefix="computecloud-pg-"))
-        cluster = cls(folder)
+        cluster = cls(folder, listen)
         if os.geteuid() == 0:
             shutil.chown(folder, "postgres")
         cluster._run("initdb", "-D", "data", "-A", "trust", "-U", "test")
+        if access:
+            with (folder / "data" / "pg_hba.conf").open("a") as rules:
+                rules.write(f"{access}\n")
         cluster.start()
         return cluster
 
@@ -55,7 +59,9 @@ class Cluster:
 
     def start(self) -> None:
         """Start it, and wait until it answers."""
-        options = " ".join(f"-c {option}" for option in (*OPTIONS, f"unix_socket_directories={self.folder}"))
+        options = " ".join(
+            f"-c {option}" for option in (*OPTIONS, *self.listen, f"unix_socket_directories={self.folder}")
+        )
         self._run("pg_ctl", "-D", "data", "-l", "log", "-w", "-o", options, "start")
 
     def stop(self, mode: str = "fast") -> None:
