@@ -18,7 +18,7 @@ from images.models import Image
 from instances.models import Flavor, Instance, KeyPair
 from networking.models import Network, Port, Subnet
 from quotas.models import Charge, ProjectUsage
-from scheduling.models import Allocation, Decision, Node
+from scheduling.models import Allocation, Decision, Node, ServerGroup
 from tests.faults.world import World
 from tests.pages.conftest import LogIn
 from workers import audits
@@ -92,6 +92,9 @@ GROW: dict[type[Any], Callable[[int], None]] = {
     Node: copies(Node, id=uuid.uuid4, name=text, number=lambda: uuid.uuid4().int >> 66),
     Allocation: copies(Allocation, consumer_id=uuid.uuid4),
     Decision: decisions,
+    ServerGroup: lambda count: ServerGroup.objects.bulk_create(
+        [ServerGroup(project_id="p", user_id="u", name=text(), policy="affinity") for _ in range(count)]
+    ) and None,
     Instance: copies(Instance, id=uuid.uuid4, number=lambda: uuid.uuid4().int >> 66),
     Flavor: copies(Flavor, flavorid=text, name=text),
     KeyPair: lambda count: KeyPair.objects.bulk_create(
