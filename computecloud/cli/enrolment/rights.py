@@ -24,8 +24,8 @@ OTHERS = {
     "workers_archivedoperation": READ,
     "scheduling_decision": READ,
     "instances_flavor": READ,
-    "instances_flavoraccess": "",
     "instances_keypair": "",
+    "networking_rbacpolicy": "",
 }
 
 
