@@ -158,9 +158,9 @@ def test_a_project_has_ten_groups_and_a_user_ten_members(group):
         group("affinity")
     group("affinity", project_id="q")
     with transaction.atomic():
-        groups.join(made[0].id, [uuid.uuid4() for _ in range(10)], user_id="u")
+        groups.join(made[0].id, [uuid.uuid4() for _ in range(10)], project_id="p", user_id="u")
     with pytest.raises(QuotaExceeded, match="too many servers in group"), transaction.atomic():
-        groups.join(made[0].id, [uuid.uuid4()], user_id="u")
+        groups.join(made[0].id, [uuid.uuid4()], project_id="p", user_id="u")
     assert (ServerGroup.objects.count(), GroupMember.objects.count()) == (11, 10)
 
 
