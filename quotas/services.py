@@ -84,21 +84,23 @@ def check_metadata(project_id: str, items: int) -> None:
         raise _too_much_metadata(bound)
 
 
-def set_limits(project_id: str, *, force: bool = True, **limits: int) -> None:
-    """Set some of a project's own limits, by resource; -1 means none.
+def set_limits(project_id: str, *, force: bool = True, **limits: int | None) -> None:
+    """Set some of a project's own limits, by resource; -1 means that there is none, None that the default counts.
 
     Without force none may be below what is used: raises InvalidInput in Nova's words. What is charged at the same
     moment is seen, for limits and counters are one row.
     """
     begin(project_id)
     rows = ProjectUsage.objects.filter(project_id=project_id)
-    bounds = {name: amount for name, amount in limits.items() if name in COUNTED and amount != UNLIMITED}
+    bounds = {
+        name: amount for name, amount in limits.items() if name in COUNTED and amount not in (None, UNLIMITED)
+    }
     if not force:
         rows = rows.filter(**{f"{name}__lte": amount for name, amount in bounds.items()})
     while limits and not rows.update(**{f"{name}_limit": amount for name, amount in limits.items()}):
         now = selectors.usage(project_id)
         for name, amount in bounds.items():
-            if (used := getattr(now, name)) > amount:
+            if amount is not None and (used := getattr(now, name)) > amount:
                 raise InvalidInput(
                     f"Quota limit {amount} for {nova_name(name)} must be greater than or equal to already used "
                     f"and reserved {used}."

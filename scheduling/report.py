@@ -86,7 +86,10 @@ def forget(host: Host) -> bool:
     """
     sql.execute(_FORGET, {"host_id": host.id})
     nodes = Node.objects.filter(host=host)
-    if Inventory.objects.filter(node__in=nodes).exists() or Allocation.objects.filter(node__in=nodes).exists():
+    if (
+        Inventory.objects.filter(node__in=nodes).exists()
+        or Allocation.objects.filter(node__in=nodes).exists()
+    ):
         return False
     nodes.delete()
     return True

@@ -121,9 +121,7 @@ def _look_up(caller: Caller, request: ServerRequest) -> _Found:
 
 def _charged(caller: Caller, request: ServerRequest, flavor: Flavor) -> list[UUID]:
     """Charge for as many servers as there is room for, min_count at least, and return their ids."""
-    each = Demand(
-        instances=1, cores=flavor.vcpus, ram_mib=flavor.ram, metadata_items=len(request.metadata)
-    )
+    each = Demand(instances=1, cores=flavor.vcpus, ram_mib=flavor.ram, metadata_items=len(request.metadata))
     project_id = str(caller.project_id)
     ids = [uuid.uuid4() for _ in range(request.max_count)]
     try:

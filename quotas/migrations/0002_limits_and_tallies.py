@@ -9,6 +9,7 @@ BEFORE = {"instances_limit": 10, "cores_limit": 20, "ram_mib_limit": 51_200}
 
 def follow(apps, _schema_editor):
     """Have limits that are what every project began with follow the defaults from now on."""
+    apps.get_model("quotas", "QuotaClass").objects.get_or_create(name="default")
     rows = apps.get_model("quotas", "ProjectUsage").objects
     for column, amount in BEFORE.items():
         rows.filter(**{column: amount}).update(**{column: None})

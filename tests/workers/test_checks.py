@@ -91,7 +91,9 @@ def plant_charge():
 
 
 def plant_miscounted_group():
-    group = ServerGroup.objects.create(project_id="p", user_id="u", name="g", policy=Policy.AFFINITY, placed=1)
+    group = ServerGroup.objects.create(
+        project_id="p", user_id="u", name="g", policy=Policy.AFFINITY, placed=1
+    )
     quotas.charge("p", [group.id], quotas.Demand(server_groups=1))
 
 
