@@ -55,7 +55,7 @@ class ProjectUsageAdmin(Rows[ProjectUsage]):
 
     def save_model(self, _request: HttpRequest, row: ProjectUsage, form: Any, _change: bool) -> None:
         """Set the limits that were changed, and nothing else: what is taken goes on being counted meanwhile."""
-        services.set_limits(row.project_id, **_changed(form))
+        services.set_limits(row.project_id, force=True, **_changed(form))
 
     def has_delete_permission(self, _request: HttpRequest, _row: Any = None) -> bool:
         """What is taken is counted there."""

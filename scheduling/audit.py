@@ -120,7 +120,7 @@ def _groups_count_their_places() -> Iterable[Violation]:
         )
 
 
-quotas.checks.charged_too(lambda: ServerGroup.objects.values("id"))
+quotas.checks.charged_too(lambda: ServerGroup.objects.values_list("id", flat=True))
 invariants.register("server groups are charged", _groups_are_charged)
 invariants.register("server groups count their places", _groups_count_their_places)
 invariants.register("inventory counters are the sums of allocations", _counters_are_sums)

@@ -25,8 +25,8 @@ def h3(nodes):  # noqa: F811
     return nodes[2].host
 
 
-def put(admin, host, **changes):
-    return admin.put(f"/os-services/{Host.objects.get(name=host).id}", changes)
+def put(admin, name, **changes):
+    return admin.put(f"/os-services/{Host.objects.get(name=name).id}", changes)
 
 
 def old(admin, action, version="2.52", **body):

@@ -5,7 +5,7 @@ import pytest
 from identity.models import Domain, Project
 from instances.models import Instance, KeyPair
 from scheduling.models import GroupMember, ServerGroup
-from tests.instances.conftest import refused
+from tests.instances.conftest import a_server, refused
 from tests.instances.test_create import KEY
 
 NEW = {"instances", "cores", "ram", "key_pairs", "metadata_items", "server_groups", "server_group_members"}
@@ -206,7 +206,8 @@ def test_metadata_stops_at_the_limit_when_a_server_is_made_and_after(admin, bob,
     words = "Maximum number of metadata items exceeds 1"
     assert refused(bob.post("/servers", body), 403) == words
     del body["server"]["metadata"]["b"]
-    server = bob.post("/servers", body).json()["server"]["id"]
+    assert bob.post("/servers", body).status_code == 202
+    server = a_server(bob, metadata={"a": "1"}).id
     assert refused(bob.post(f"/servers/{server}/metadata", {"metadata": {"b": "2"}}), 403) == words
     assert bob.post(f"/servers/{server}/metadata", {"metadata": {"a": "2"}}).status_code == 200
     change(admin, bob, metadata_items=200)
