@@ -22,7 +22,7 @@ MORE = {
     "create: place": 12,
     "create: wire": 18,
     "delete: clear": 10,
-    "delete: release": 20,
+    "delete: release": 21,
     "start: power_on": 12,
     "reboot: power_on": 11,
     "reboot_hard: reset": 12,
