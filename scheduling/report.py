@@ -75,17 +75,20 @@ def write(host: Host, facts: tuple[NodeFacts, ...]) -> None:
 
 _FORGET = """
 DELETE FROM scheduling_inventory
-WHERE used = 0 AND node_id IN (SELECT id FROM scheduling_node WHERE host_id = %(host_id)s)
+WHERE used = 0 AND resource_class = %(resource_class)s
+    AND node_id IN (SELECT id FROM scheduling_node WHERE host_id = %(host_id)s)
 """
 
 
 def forget(host: Host) -> bool:
     """Remove a host's nodes, on which nothing may be claimed any more; False where something is. In a transaction.
 
-    A claim that comes at the same moment finds no inventory, or is found by this.
+    A claim that comes at the same moment finds no inventory, or is found by this; both go by class in the same order.
     """
-    sql.execute(_FORGET, {"host_id": host.id})
     nodes = Node.objects.filter(host=host)
+    classes = Inventory.objects.filter(node__in=nodes).values_list("resource_class", flat=True).distinct()
+    for resource in sorted(classes):
+        sql.execute(_FORGET, {"host_id": host.id, "resource_class": resource})
     if (
         Inventory.objects.filter(node__in=nodes).exists()
         or Allocation.objects.filter(node__in=nodes).exists()

@@ -6,12 +6,14 @@ from datetime import UTC, datetime
 import pytest
 from django.db import transaction
 
+from computecloud.wire.errors import Conflict
 from instances.services import hosts as removal
 from networking.models import HostWiring
 from scheduling import claims
 from scheduling.models import Allocation, Inventory, Node
 from tests.instances.conftest import a_server, refused
 from tests.instances.test_operators import nodes  # noqa: F401  # a fixture
+from tests.quotas.conftest import together
 from tests.scheduling.conftest import request
 from workers.models import Footprint, Host, Operation
 
@@ -201,6 +203,24 @@ def test_after_a_removal_nothing_can_be_claimed_there(h3):
     removal.remove(h3)
     with transaction.atomic():
         assert not claims.claim(request(), node)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_of_a_removal_and_claims_at_once_one_side_is_refused(h3):
+    node = h3.nodes.get().id
+
+    def claim():
+        with transaction.atomic():
+            return claims.claim(request(), node)
+
+    outcomes = together(lambda: removal.remove(h3) or "removed", *[claim] * 4)
+    if "removed" in outcomes:
+        assert sorted(map(str, outcomes)) == ["False"] * 4 + ["removed"]
+        assert not Node.objects.filter(id=node).exists()
+    else:
+        assert sum(isinstance(one, Conflict) for one in outcomes) == 1
+        assert outcomes.count(True) == 4
+        assert Inventory.objects.filter(node_id=node).count() == 3
 
 
 def test_services_are_refused_to_tenants(alice, nodes):  # noqa: F811
