@@ -100,6 +100,11 @@ def visible_project(caller: Caller, project_id: str) -> Project:
     return found
 
 
+def is_project(project_id: str) -> bool:
+    """Tell whether there is a project of this id."""
+    return Project.objects.filter(pk=project_id).exists()
+
+
 def visible_domain(caller: Caller, domain_id: str) -> Domain:
     """Return a domain: the caller's own, or any for who may read everything; raises NotFound."""
     own = (caller.user_domain_id, caller.domain_id, caller.scope_domain_id)

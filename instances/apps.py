@@ -13,7 +13,7 @@ class InstancesConfig(AppConfig):
         """Register the workflows, and what this room does on a host."""
         import images.invariants
         from instances import audits, checks, on_host, selectors, workflows  # noqa: F401
-        from instances.services import repair
+        from instances.services import keypairs, repair  # noqa: F401
         from workers import again, ask, events
 
         events.on("guest.power", on_host.follow_power)
@@ -23,4 +23,5 @@ class InstancesConfig(AppConfig):
         again.register("instance", repair.ask_again)
         ask.register("console", on_host.console)
         ask.register("diagnostics", on_host.diagnostics)
+        ask.register("uptime", on_host.uptime)
         images.invariants.used_by(selectors.images_on_host)

@@ -16,7 +16,7 @@ from computecloud.wire.errors import Conflict
 from instances import checks, selectors, transitions
 from instances.models import Instance
 from instances.states import PowerState, VmState, follows
-from quotas.models import Charge
+from quotas.models import COUNTED, Charge
 from quotas.services import Demand
 from scheduling import claims
 from scheduling.models import DISK_GB, MEMORY_MB, VCPU, Allocation, Node
@@ -49,7 +49,7 @@ def charges() -> Iterator[Violation]:
         for server in page:
             flavor, charge = server["flavor"], held.get(server["id"])
             demand = Demand(instances=1, cores=flavor["vcpus"], ram_mib=flavor["ram"])
-            if charge is not None and Demand(charge.instances, charge.cores, charge.ram_mib) == demand:
+            if charge is not None and _demand_of(charge) == demand:
                 continue
             taken = "nothing" if charge is None else f"{charge.cores} processors and {charge.ram_mib} MiB"
             yield Violation(
@@ -59,6 +59,10 @@ def charges() -> Iterator[Violation]:
                 cause=BY_HAND,
                 subject=str(server["id"]),
             )
+
+
+def _demand_of(charge: Charge) -> Demand:
+    return Demand(**{name: getattr(charge, name) for name in COUNTED})
 
 
 def claimed() -> Iterator[Violation]:
@@ -211,6 +215,8 @@ def _capacity(_host: str) -> Iterable[Violation]:
         "servers are charged",
         "servers on a node have claims there",
         "server groups count their places",
+        "server groups are charged",
+        "tallies count what is there",
     )
 
 

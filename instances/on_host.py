@@ -1,11 +1,14 @@
 """What this room does on a host: follow power changes, answer for consoles, clean up after the deleted."""
 
+import os
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 from uuid import UUID
 
 import structlog
 from django.db import transaction
+from django.utils import timezone
 
 import networking.invariants
 import networking.services
@@ -53,6 +56,16 @@ def diagnostics(params: dict[str, Any]) -> dict[str, Any]:
     """Return what a running guest has used, and by which driver."""
     found = driver().figures(params["node"], UUID(params["instance_id"]))
     return {"driver": driver().name, **asdict(found)}
+
+
+def uptime(_params: dict[str, Any]) -> str:
+    """Return what `uptime` (procps) says of this machine; nobody is counted as logged in."""
+    up_s = int(float(Path("/proc/uptime").read_text().split()[0]))
+    days, rest = divmod(up_s // 60, 24 * 60)
+    hours, minutes = divmod(rest, 60)
+    up = (f"{days} days, " if days else "") + f"{hours}:{minutes:02}"
+    loads = ", ".join(f"{load:.2f}" for load in os.getloadavg())
+    return f" {timezone.now():%H:%M:%S} up {up},  0 users,  load average: {loads}"
 
 
 def clean_up(host: str) -> None:

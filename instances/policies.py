@@ -86,12 +86,24 @@ RULES: Mapping[str, Who] = MappingProxyType(
         "os_compute_api:os-instance-actions:events": Who.ADMIN,
         "os_compute_api:os-instance-actions:events:details": Who.ADMIN,
         "os_compute_api:limits:other_project": Who.ADMIN,
+        "os_compute_api:os-quota-sets:show": Who.READER,
+        "os_compute_api:os-quota-sets:detail": Who.READER,
+        "os_compute_api:os-quota-sets:update": Who.ADMIN,
+        "os_compute_api:os-quota-sets:delete": Who.ADMIN,
+        "os_compute_api:os-quota-class-sets:show": Who.ADMIN,
+        "os_compute_api:os-quota-class-sets:update": Who.ADMIN,
         "os_compute_api:os-availability-zone:detail": Who.ADMIN,
         "os_compute_api:os-services:list": Who.ADMIN,
+        "os_compute_api:os-services:update": Who.ADMIN,
+        "os_compute_api:os-services:delete": Who.ADMIN,
         "os_compute_api:os-aggregates:index": Who.ADMIN,
         "os_compute_api:os-hypervisors:list": Who.ADMIN,
         "os_compute_api:os-hypervisors:list-detail": Who.ADMIN,
         "os_compute_api:os-hypervisors:show": Who.ADMIN,
+        "os_compute_api:os-hypervisors:statistics": Who.ADMIN,
+        "os_compute_api:os-hypervisors:uptime": Who.ADMIN,
+        "os_compute_api:os-hypervisors:search": Who.ADMIN,
+        "os_compute_api:os-hypervisors:servers": Who.ADMIN,
     }
 )
 
@@ -104,4 +116,9 @@ def allows(caller: Caller, rule: str) -> bool:
 def check(caller: Caller, rule: str) -> None:
     """Raise Forbidden where the caller does not pass this rule."""
     if not allows(caller, rule):
-        raise Forbidden(f"Policy doesn't allow {rule} to be performed.")
+        raise Forbidden(refusal(rule))
+
+
+def refusal(rule: str) -> str:
+    """Return the words in which a rule refuses."""
+    return f"Policy doesn't allow {rule} to be performed."

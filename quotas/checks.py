@@ -1,15 +1,16 @@
 """The invariants of quotas."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from functools import partial
 from typing import Any
 from uuid import UUID
 
 from django.db import transaction
-from django.db.models import Sum
+from django.db.models import QuerySet, Sum
 
-from quotas.models import Charge, ProjectUsage
-from quotas.services import RESOURCES, release
+from quotas import tallies
+from quotas.models import COUNTED, Charge, ProjectUsage
+from quotas.services import release
 from workers import invariants, sql
 from workers.invariants import Violation
 from workers.models import Subject
@@ -20,17 +21,23 @@ UPDATE quotas_projectusage SET {name} = (
 WHERE project_id = %(project_id)s AND {name} = %(seen)s AND {name} <> (
     SELECT COALESCE(SUM(c.{name}), 0) FROM quotas_charge c WHERE c.project_id = quotas_projectusage.project_id)
 """
+_others: list[Callable[[], QuerySet[Any, UUID]]] = []
+
+
+def charged_too(ids: Callable[[], QuerySet[Any, UUID]]) -> None:
+    """Have things be charged that are no subjects; ids returns a query of what there is of them."""
+    _others.append(ids)
 
 
 def _counters_are_sums() -> Iterable[Violation]:
     sums: dict[str, Any] = {
         row["project_id"]: row
         for row in Charge.objects.values("project_id").annotate(
-            **{f"sum_{name}": Sum(name) for name in RESOURCES}
+            **{f"sum_{name}": Sum(name) for name in COUNTED}
         )
     }
     for usage in ProjectUsage.objects.all():
-        for name in RESOURCES:
+        for name in COUNTED:
             charged, seen = sums.get(usage.project_id, {}).get(f"sum_{name}", 0), getattr(usage, name)
             if seen != charged:
                 yield Violation(
@@ -42,12 +49,25 @@ def _counters_are_sums() -> Iterable[Violation]:
 
 
 def _charges_have_consumers() -> Iterable[Violation]:
-    for charge in Charge.objects.exclude(consumer_id__in=Subject.objects.values("id")):
+    gone = Charge.objects.exclude(consumer_id__in=Subject.objects.values("id"))
+    for ids in _others:
+        gone = gone.exclude(consumer_id__in=ids())
+    for charge in gone:
         yield Violation(
             f"project {charge.project_id} is charged for {charge.consumer_id}, which is gone",
             fix=partial(_release, charge.consumer_id),
-            cause="its server was removed, and its charge was not: a row that was edited by hand, or a backup",
+            cause="what it was for was removed, and its charge was not: a row that was edited by hand, or a backup",
             subject=str(charge.consumer_id),
+        )
+
+
+def _tallies_count_what_is_there() -> Iterable[Violation]:
+    for tally, there in tallies.wrong():
+        yield Violation(
+            f"{tally.owner} is counted with {tally.used} {tally.resource} and has {there}",
+            fix=partial(tallies.count_again, tally),
+            cause="a row that was edited by hand, comes from an older backup, or was made by the version before",
+            subject=tally.owner,
         )
 
 
@@ -63,3 +83,4 @@ def _release(consumer_id: UUID) -> bool:
 
 invariants.register("quota counters are the sums of charges", _counters_are_sums)
 invariants.register("charges belong to things that exist", _charges_have_consumers)
+invariants.register("tallies count what is there", _tallies_count_what_is_there)

@@ -8,6 +8,10 @@ from django.db import transaction
 from django.db.models import Count, F, OuterRef, Subquery, Sum
 from django.db.models.functions import Coalesce
 
+import quotas.checks
+import quotas.services
+from quotas.models import Charge
+from quotas.services import Demand
 from scheduling import claims
 from scheduling.models import Allocation, GroupPlace, Inventory, Policy, ServerGroup
 from workers import invariants
@@ -63,6 +67,29 @@ def _give_back(consumer_id: UUID) -> bool:
     return True
 
 
+def _charge(group: ServerGroup) -> bool:
+    """Charge a group to its project; raises QuotaExceeded where that has no room."""
+    with transaction.atomic():
+        if not ServerGroup.objects.filter(id=group.id).exists() or _is_charged(group):
+            return False
+        quotas.services.charge(group.project_id, [group.id], Demand(server_groups=1))
+    return True
+
+
+def _is_charged(group: ServerGroup) -> bool:
+    return Charge.objects.filter(consumer_id=group.id).exists()
+
+
+def _groups_are_charged() -> Iterable[Violation]:
+    for group in ServerGroup.objects.exclude(id__in=Charge.objects.values("consumer_id")):
+        yield Violation(
+            f"server group {group.id} is not charged to project {group.project_id}",
+            fix=partial(_charge, group),
+            cause="a row that was edited by hand, comes from an older backup, or was made by the version before",
+            subject=str(group.id),
+        )
+
+
 def _counters_are_sums() -> Iterable[Violation]:
     for inventory in drifted():
         yield Violation(
@@ -93,6 +120,8 @@ def _groups_count_their_places() -> Iterable[Violation]:
         )
 
 
+quotas.checks.charged_too(lambda: ServerGroup.objects.values_list("id", flat=True))
+invariants.register("server groups are charged", _groups_are_charged)
 invariants.register("server groups count their places", _groups_count_their_places)
 invariants.register("inventory counters are the sums of allocations", _counters_are_sums)
 invariants.register("claims belong to things that exist", _claims_have_consumers)

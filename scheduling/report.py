@@ -9,8 +9,8 @@ from django.db.models import Max
 
 from computecloud.config import CONFIG
 from hypervisors.driver import DriverError, NodeFacts
-from scheduling.models import DISK_GB, MEMORY_MB, VCPU, Inventory, Node
-from workers import audits
+from scheduling.models import DISK_GB, MEMORY_MB, VCPU, Allocation, Inventory, Node
+from workers import audits, sql
 from workers.driver import driver
 from workers.models import Host, utc_now
 
@@ -71,6 +71,31 @@ def write(host: Host, facts: tuple[NodeFacts, ...]) -> None:
             update_fields=["total", "reserved", "allocation_ratio"],
             batch_size=200,
         )
+
+
+_FORGET = """
+DELETE FROM scheduling_inventory
+WHERE used = 0 AND resource_class = %(resource_class)s
+    AND node_id IN (SELECT id FROM scheduling_node WHERE host_id = %(host_id)s)
+"""
+
+
+def forget(host: Host) -> bool:
+    """Remove a host's nodes, on which nothing may be claimed any more; False where something is. In a transaction.
+
+    A claim that comes at the same moment finds no inventory, or is found by this; both go by class in the same order.
+    """
+    nodes = Node.objects.filter(host=host)
+    classes = Inventory.objects.filter(node__in=nodes).values_list("resource_class", flat=True).distinct()
+    for resource in sorted(classes):
+        sql.execute(_FORGET, {"host_id": host.id, "resource_class": resource})
+    if (
+        Inventory.objects.filter(node__in=nodes).exists()
+        or Allocation.objects.filter(node__in=nodes).exists()
+    ):
+        return False
+    nodes.delete()
+    return True
 
 
 _UPDATED = [

@@ -4,9 +4,9 @@ from collections.abc import Collection
 from typing import Any
 from uuid import UUID
 
-from django.db.models import Count, QuerySet
+from django.db.models import Count, QuerySet, Sum
 
-from scheduling.models import Allocation, GroupPlace, Node, Policy, ServerGroup
+from scheduling.models import Allocation, GroupPlace, Inventory, Node, Policy, ServerGroup
 from scheduling.request import Candidate, GroupRule, Stock
 from workers import sql
 
@@ -71,3 +71,18 @@ def allocation_of(consumer_id: UUID) -> dict[str, int]:
 def nodes() -> QuerySet[Node]:
     """Return the nodes that their drivers report, with hosts and inventories, by name."""
     return Node.objects.filter(present=True).select_related("host").prefetch_related("inventories")
+
+
+def enabled_hosts() -> QuerySet[Node, str]:
+    """Return the names of the enabled hosts whose drivers report nodes, as a query."""
+    return Node.objects.filter(present=True, host__enabled=True).values_list("host__name", flat=True)
+
+
+def sums() -> tuple[dict[str, int], dict[str, int], int]:
+    """Return what the nodes of enabled hosts have and what is claimed, by resource class, and how many they are."""
+    there = Node.objects.filter(present=True, host__enabled=True)
+    rows = Inventory.objects.filter(node__in=there).values_list("resource_class").order_by()
+    total, used = {}, {}
+    for resource, had, taken in rows.annotate(Sum("total"), Sum("used")):
+        total[resource], used[resource] = had, taken
+    return total, used, there.count()

@@ -3,8 +3,8 @@
 import structlog
 from django.db.models import QuerySet
 
-from computecloud.wire.errors import InvalidInput, NotFound
-from workers.models import Host
+from computecloud.wire.errors import Conflict, InvalidInput, NotFound
+from workers.models import Footprint, Host
 
 log = structlog.get_logger()
 
@@ -26,11 +26,14 @@ def enable(*, name: str) -> Host:
     return find(name)
 
 
-def disable(*, name: str, reason: str) -> Host:
-    """Have a host take no new guests, those that it has go on; raises NotFound, InvalidInput for a bad reason."""
-    if not reason.strip() or len(reason) > REASON_MAX or not reason.isprintable():
+def disable(*, name: str, reason: str | None) -> Host:
+    """Have a host take no new guests, those that it has go on; the Compute API may be given no reason.
+
+    Raises NotFound, InvalidInput for a bad reason.
+    """
+    if reason is not None and (not reason.strip() or len(reason) > REASON_MAX or not reason.isprintable()):
         raise InvalidInput(f"Give a reason of 1 to {REASON_MAX} printable characters.")
-    _change(Host.objects.filter(name=name), name, enabled=False, disabled_reason=reason)
+    _change(Host.objects.filter(name=name), name, enabled=False, disabled_reason=reason or "")
     log.info("host.disabled", host=name, reason=reason)
     return find(name)
 
@@ -40,9 +43,13 @@ def _change(rows: QuerySet[Host], name: str, **values: object) -> None:
         raise NotFound(f"Host {name} could not be found.")
 
 
-def force_down(*, name: str, reason: str) -> Host:
-    """Have a host count as down and take no new guests: an operator knows that it is off. Raises as disable does."""
-    disable(name=name, reason=reason)
+def force_down(*, name: str, reason: str | None = None) -> Host:
+    """Have a host count as down: an operator, or a program that fences, knows that it is off.
+
+    With a reason it takes no new guests either when it is let up again. Raises as disable does.
+    """
+    if reason is not None:
+        disable(name=name, reason=reason)
     _change(Host.objects.filter(name=name), name, forced_down=True, alive=False)
     log.warning("host.forced_down", host=name, reason=reason)
     return find(name)
@@ -53,3 +60,14 @@ def let_up(*, name: str) -> Host:
     _change(Host.objects.filter(name=name), name, forced_down=False)
     log.info("host.let_up", host=name)
     return find(name)
+
+
+def remove(*, name: str) -> None:
+    """Forget a host that is down, and what is left to clean up there; its nodes are gone before. In a transaction.
+
+    Raises Conflict where it is up: its worker would go on without it.
+    """
+    removed, _ = Host.objects.filter(name=name).exclude(alive=True, forced_down=False).delete()
+    if not removed:
+        raise Conflict(f"Host {name} is up. Stop its worker, and wait until it counts as down.")
+    Footprint.objects.filter(host=name).delete()

@@ -52,6 +52,7 @@ SECTIONS = (
             ("Groups", "group", "identity.group"),
             ("Roles of users", "badge", "identity.roleassignment"),
             ("Quotas", "speed", "quotas.projectusage"),
+            ("Quota defaults", "tune", "quotas.quotaclass"),
         ),
     ),
 )

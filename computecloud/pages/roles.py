@@ -15,6 +15,7 @@ OPERATOR_CHANGES = (
     "instances.add_flavor",
     "instances.change_flavor",
     "quotas.change_projectusage",
+    "quotas.change_quotaclass",
 )
 
 

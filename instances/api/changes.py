@@ -5,7 +5,7 @@ from typing import Any
 
 from computecloud.wire.changes import Answer, Behaviour, Changes, Field, Request, Route, fields
 from computecloud.wire.services import COMPUTE
-from instances.api import bodies, queries, server_bodies, server_group_bodies
+from instances.api import bodies, operator_bodies, queries, server_bodies, server_group_bodies
 
 EXTENDED = "extended_attributes"  # flag: the caller may see where and how a server runs
 HOST_STATUS = "host_status"  # flag: the caller may see how its host fares
@@ -109,8 +109,15 @@ HYPERVISOR = (
         views=("detail",),
         until="2.87",
     ),
+    Field("hypervisor", "servers", views=("servers",), optional=True, until="2.52"),
     Field("hypervisor", "servers", optional=True, since="2.53"),
+    Field("hypervisor", "uptime", views=("uptime",), until="2.87"),
     Field("hypervisor", "uptime", views=("detail",), since="2.88"),
+    *fields(
+        "statistics",
+        "count current_workload disk_available_least free_disk_gb free_ram_mb local_gb local_gb_used memory_mb "
+        "memory_mb_used running_vms vcpus vcpus_used",
+    ),
 )
 
 SERVICE = (
@@ -137,6 +144,29 @@ LIMITS = (
     *fields("limits", "totalFloatingIpsUsed totalSecurityGroupsUsed", until="2.35"),
     Field("limits", "maxImageMeta", until="2.38"),
     *fields("limits", "maxPersonality maxPersonalitySize", until="2.56"),
+)
+
+_QUOTAS = "instances cores ram key_pairs metadata_items"
+_OF_GROUPS = "server_groups server_group_members"
+_OF_FILES = "injected_files injected_file_content_bytes injected_file_path_bytes"
+_OF_NETWORKS = "floating_ips fixed_ips security_groups security_group_rules"
+QUOTAS = (
+    Field("quota_set", "id", views=("show",)),
+    *fields("quota_set", f"{_QUOTAS} {_OF_GROUPS}"),
+    *fields("quota_set", _OF_FILES, until="2.56"),
+    *fields("quota_set", _OF_NETWORKS, until="2.35"),
+    Field("quota_class", "id", views=("show",)),
+    *fields("quota_class", _QUOTAS),
+    *fields("quota_class", _OF_GROUPS, since="2.50"),
+    *fields("quota_class", _OF_FILES, until="2.56"),
+    *fields("quota_class", _OF_NETWORKS, until="2.49"),
+)
+QUOTA_REQUESTS = (
+    *(Request(operator_bodies.UpdateQuotaSet, key, until="2.56") for key in _OF_FILES.split()),
+    *(Request(operator_bodies.UpdateQuotaSet, key, until="2.35") for key in _OF_NETWORKS.split()),
+    *(Request(operator_bodies.UpdateQuotaClass, key, until="2.56") for key in _OF_FILES.split()),
+    *(Request(operator_bodies.UpdateQuotaClass, key, until="2.49") for key in _OF_NETWORKS.split()),
+    Request(queries.QuotaSetQuery, "*", until="2.74"),
 )
 
 _Create, _Update, _Network = server_bodies.CreateServer, server_bodies.UpdateServer, server_bodies.Network
@@ -194,6 +224,7 @@ OTHER_REQUESTS = (
     Request(queries.HypervisorQuery, "*", until="2.52"),
     Request(queries.HypervisorQuery, "with_servers", since="2.53"),
     Request(queries.ServicesQuery, "*", until="2.74"),
+    Request(operator_bodies.NamedService, "forced_down", since="2.11"),
     Request(queries.LimitsQuery, "*", until="2.74"),
     Request(queries.NoQuery, "*", until="2.101"),
 )
@@ -203,6 +234,11 @@ ROUTES_AND_ANSWERS = (
     Route("TopologyView", since="2.78"),
     Route("TagsView", since="2.26"),
     Route("TagView", since="2.26"),
+    Route("ServiceView", "force-down", since="2.11"),
+    Route("HypervisorsSearchView", until="2.52"),
+    Route("HypervisorsServersView", until="2.52"),
+    Route("HypervisorUptimeView", until="2.87"),
+    Route("HypervisorStatisticsView", until="2.87"),
     Answer("KeypairsView", "POST", status=200, until="2.1"),
     Answer("KeypairView", "DELETE", status=202, until="2.1"),
 )
@@ -222,6 +258,8 @@ BEHAVIOURS = (
     Behaviour("action_pages", since="2.58"),
     Behaviour("hypervisor_pages", since="2.33"),
     Behaviour("hypervisors_by_uuid", since="2.53"),
+    Behaviour("hypervisor_shows_uptime", since="2.88"),
+    Behaviour("services_by_uuid", since="2.53"),
     Behaviour("description_defaults_to_name", until="2.18"),
     Behaviour("public_flavor_has_no_access_list", since="2.7"),
 )
@@ -236,6 +274,8 @@ CHANGES = Changes(
     SERVICE,
     SERVER_GROUP,
     LIMITS,
+    QUOTAS,
+    QUOTA_REQUESTS,
     SERVER_REQUESTS,
     SERVER_QUERIES,
     OTHER_REQUESTS,

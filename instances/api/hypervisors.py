@@ -1,23 +1,25 @@
 """GET /os-hypervisors: the nodes that run guests, as scheduling knows them."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from django.db.models import Count, QuerySet
+from django.db.models import Count, Min, OuterRef, QuerySet, Subquery
 from django.http import HttpResponseBase
 from rest_framework.request import Request
 
-from computecloud.wire.errors import InvalidInput, NotFound
+from computecloud.wire.errors import InvalidInput, NotFound, Unavailable
 from instances.api.base import ComputeView
 from instances.api.queries import HypervisorQuery, HypervisorsQuery
 from instances.models import Instance, guest_name
 from instances.selectors import as_uuid
 from scheduling import selectors as scheduling
 from scheduling.models import DISK_GB, MEMORY_MB, VCPU, Node
+from workers.ask import ask
 
 _RULE = "os_compute_api:os-hypervisors:"
 _NUMBER_MAX_DIGITS = 18
+_ANSWER_WITHIN_S = 5.0
 
 
 class HypervisorViews(ComputeView):
@@ -44,11 +46,9 @@ class HypervisorViews(ComputeView):
         self.enforce(_RULE + rule)
         query = self.query(HypervisorsQuery)
         page = self.page(query)
-        found = scheduling.nodes().order_by("number")
+        found = _nodes().order_by("number")
         if pattern := query.get("hypervisor_hostname_pattern"):
-            found = found.filter(name__icontains=pattern)
-            if not found.exists():
-                raise NotFound(f"No hypervisor matching '{pattern}' could be found.")
+            found = self.matching(found, pattern)
         if page.marker is not None:
             found = found.filter(number__gt=self.marked(found, page.marker).number)
         nodes = list(found[: page.limit])
@@ -59,6 +59,31 @@ class HypervisorViews(ComputeView):
         if (after := self.next_links(page, ids)) and self.behaves("hypervisor_pages"):
             body["hypervisors_links"] = after
         return self.answer(body)
+
+    def matching(self, among: QuerySet[Node], pattern: str) -> QuerySet[Node]:
+        """Return the nodes whose names hold this text; raises NotFound where none does."""
+        found = among.filter(name__icontains=pattern)
+        if not found.exists():
+            raise NotFound(f"No hypervisor matching '{pattern[:255]}' could be found.")
+        return found
+
+    def searched(self, pattern: str, view: str, *, with_servers: bool = False) -> HttpResponseBase:
+        """Answer every hypervisor whose name holds this text, as asked for before 2.53."""
+        self.no_query()
+        nodes = list(self.matching(_nodes(), pattern).order_by("number"))
+        project = self.edition.projection("hypervisor", view)
+        supersets = self.supersets(nodes, with_servers=with_servers)
+        for superset in supersets:
+            if not superset.get("servers"):
+                superset.pop("servers", None)  # it is there where there are any
+        return self.answer({"hypervisors": [project(superset) for superset in supersets]})
+
+    def node(self, hypervisor_id: str) -> Node:
+        """Return the node with this id; raises NotFound."""
+        found = self.named(_nodes(), hypervisor_id)
+        if found is None:
+            raise NotFound(f"Compute host {hypervisor_id} could not be found.")
+        return found
 
     def marked(self, among: QuerySet[Node], marker: str) -> Node:
         """Return the node that a marker names; raises InvalidInput."""
@@ -77,6 +102,22 @@ class HypervisorViews(ComputeView):
         return among.filter(number=int(text)).first()
 
 
+def _nodes() -> QuerySet[Node]:
+    """Return the nodes that are there, each with the number of its host as services have it before 2.53."""
+    of_host = Node.objects.filter(host=OuterRef("host")).order_by().values("host")
+    return scheduling.nodes().annotate(
+        service_number=Subquery(of_host.annotate(first=Min("number")).values("first"))
+    )
+
+
+def _uptime(node: Node) -> str | None:
+    """Return what the node's machine says of its uptime and load; None where it does not answer."""
+    try:
+        return str(ask(node.host.name, "uptime", {}, timeout_s=_ANSWER_WITHIN_S))
+    except Unavailable:
+        return None
+
+
 def _running(names: Sequence[str]) -> dict[tuple[str | None, str | None], int]:
     rows = Instance.objects.filter(deleted=False, node__in=names).values_list("host", "node").order_by()
     return {(host, node): count for host, node, count in rows.annotate(Count("id"))}
@@ -91,8 +132,8 @@ def _servers(names: Sequence[str]) -> dict[tuple[str | None, str | None], list[d
 
 
 def _superset(node: Node, running: int) -> dict[str, Any]:
-    total = {VCPU: 0, MEMORY_MB: 0, DISK_GB: 0}
-    used = dict(total)
+    total: dict[str, int] = {}
+    used: dict[str, int] = {}
     for inventory in node.inventories.all():
         total[inventory.resource_class] = inventory.total
         used[inventory.resource_class] = inventory.used
@@ -108,20 +149,28 @@ def _superset(node: Node, running: int) -> dict[str, Any]:
         "hypervisor_version": node.hypervisor_version,
         "disk_available_least": None,
         "service": {**service, "id": node.host_id},
-        "service_by_number": {**service, "id": node.number},
+        "service_by_number": {**service, "id": node.service_number},  # type: ignore[attr-defined]
         "cpu_info": node.cpu_info,
         "cpu_info_text": json.dumps(node.cpu_info),
         "current_workload": 0,
         "running_vms": running,
-        "vcpus": total[VCPU],
-        "vcpus_used": used[VCPU],
-        "memory_mb": total[MEMORY_MB],
-        "memory_mb_used": used[MEMORY_MB],
-        "free_ram_mb": total[MEMORY_MB] - used[MEMORY_MB],
-        "local_gb": total[DISK_GB],
-        "local_gb_used": used[DISK_GB],
-        "free_disk_gb": total[DISK_GB] - used[DISK_GB],
+        **_stocks(total, used),
         "uptime": None,
+    }
+
+
+def _stocks(total: Mapping[str, int], used: Mapping[str, int]) -> dict[str, int]:
+    """Return what there is and what is claimed of it, by resource class, under the API's names."""
+    have, taken = ({name: of.get(name, 0) for name in (VCPU, MEMORY_MB, DISK_GB)} for of in (total, used))
+    return {
+        "vcpus": have[VCPU],
+        "vcpus_used": taken[VCPU],
+        "memory_mb": have[MEMORY_MB],
+        "memory_mb_used": taken[MEMORY_MB],
+        "free_ram_mb": have[MEMORY_MB] - taken[MEMORY_MB],
+        "local_gb": have[DISK_GB],
+        "local_gb_used": taken[DISK_GB],
+        "free_disk_gb": have[DISK_GB] - taken[DISK_GB],
     }
 
 
@@ -145,11 +194,64 @@ class HypervisorView(HypervisorViews):
     """GET /os-hypervisors/{id}."""
 
     def get(self, _request: Request, hypervisor_id: str) -> HttpResponseBase:
-        """Show a hypervisor."""
+        """Show a hypervisor; where the version shows its uptime, its host is asked."""
         self.enforce(_RULE + "show")
         query = self.query(HypervisorQuery)
-        node = self.named(scheduling.nodes(), hypervisor_id)
-        if node is None:
-            raise NotFound(f"Compute host {hypervisor_id} could not be found.")
+        node = self.node(hypervisor_id)
         superset = self.supersets([node], with_servers=self.with_servers(query))[0]
+        if self.behaves("hypervisor_shows_uptime") and node.host.is_up:
+            superset["uptime"] = _uptime(node)
         return self.answer({"hypervisor": self.project("hypervisor", "detail", superset)})
+
+
+class HypervisorUptimeView(HypervisorViews):
+    """GET /os-hypervisors/{id}/uptime."""
+
+    def get(self, _request: Request, hypervisor_id: str) -> HttpResponseBase:
+        """Ask a hypervisor's host how long it has run, and how busy it is."""
+        self.enforce(_RULE + "uptime")
+        query = self.query(HypervisorQuery)
+        node = self.node(hypervisor_id)
+        uptime = _uptime(node) if node.host.is_up else None
+        if uptime is None:
+            raise InvalidInput(f"Compute service of {node.host.name} is unavailable at this time.")
+        superset = self.supersets([node], with_servers=self.with_servers(query))[0]
+        superset["uptime"] = uptime
+        return self.answer({"hypervisor": self.project("hypervisor", "uptime", superset)})
+
+
+class HypervisorsSearchView(HypervisorViews):
+    """GET /os-hypervisors/{pattern}/search."""
+
+    def get(self, _request: Request, pattern: str) -> HttpResponseBase:
+        """List the hypervisors whose names hold this text."""
+        self.enforce(_RULE + "search")
+        return self.searched(pattern, "brief")
+
+
+class HypervisorsServersView(HypervisorViews):
+    """GET /os-hypervisors/{pattern}/servers."""
+
+    def get(self, _request: Request, pattern: str) -> HttpResponseBase:
+        """List the hypervisors whose names hold this text with their servers."""
+        self.enforce(_RULE + "servers")
+        return self.searched(pattern, "servers", with_servers=True)
+
+
+class HypervisorStatisticsView(HypervisorViews):
+    """GET /os-hypervisors/statistics."""
+
+    def get(self, _request: Request) -> HttpResponseBase:
+        """Add up what the hypervisors of enabled hosts have and use."""
+        self.no_query()
+        self.enforce(_RULE + "statistics")
+        total, used, count = scheduling.sums()
+        servers = Instance.objects.filter(deleted=False, host__in=scheduling.enabled_hosts())
+        superset = {
+            "count": count,
+            "current_workload": 0,
+            "running_vms": servers.count(),
+            "disk_available_least": 0,
+            **_stocks(total, used),
+        }
+        return self.answer({"hypervisor_statistics": self.project("statistics", "show", superset)})

@@ -72,6 +72,7 @@ class KeypairsView(KeypairViews):
             name=wanted["name"],
             key_type=wanted.get("type", "ssh"),
             public_key=wanted.get("public_key"),
+            project_id=self.caller.project_id,
         )
         superset = self.superset(made.pair)
         if made.private_key is not None:

@@ -1,67 +1,16 @@
-"""What operators and curious tenants ask about the cloud itself: services, zones, limits, extensions."""
+"""What operators and curious tenants ask about the cloud itself: zones, aggregates, extensions."""
 
-from datetime import datetime
 from typing import Any
 
 from django.http import HttpResponseBase
 from rest_framework.request import Request
 
-import quotas.services
-import scheduling.selectors
 from computecloud.config import CONFIG
 from computecloud.wire.errors import NotFound
 from instances import selectors
 from instances.api.base import ComputeView
-from instances.api.queries import LimitsQuery, ServicesQuery
-from instances.services.keypairs import MAX_PER_USER
-from instances.services.metadata import MAX_ITEMS
-from scheduling import groups
-from scheduling.models import Node
+from instances.api.compute_services import BINARY, moment, zone_of_hosts
 from workers.models import Host
-
-BINARY = "nova-compute"
-_NO_LIMIT = -1
-
-
-def _moment(at: datetime | None) -> str | None:
-    return at.strftime("%Y-%m-%dT%H:%M:%S.%f") if at else None
-
-
-def _zone_of_hosts() -> dict[str, str]:
-    return dict(Node.objects.order_by("-number").values_list("host__name", "zone"))
-
-
-class ServicesView(ComputeView):
-    """GET /os-services."""
-
-    def get(self, _request: Request) -> HttpResponseBase:
-        """List the hosts' workers as compute services."""
-        self.enforce("os_compute_api:os-services:list")
-        query = self.query(ServicesQuery)
-        hosts = list(Host.objects.order_by("created_at", "id"))
-        zones = _zone_of_hosts()
-        project = self.edition.projection("service", "detail")
-        found = [
-            project(_service(host, number, zones.get(host.name, CONFIG.zone)))
-            for number, host in enumerate(hosts, start=1)
-            if query.get("host", host.name) == host.name and query.get("binary", BINARY) == BINARY
-        ]
-        return self.answer({"services": found})
-
-
-def _service(host: Host, number: int, zone: str) -> dict[str, Any]:
-    return {
-        "id": host.id,
-        "number": number,
-        "binary": BINARY,
-        "host": host.name,
-        "zone": zone,
-        "state": "up" if host.is_up else "down",
-        "status": "enabled" if host.enabled else "disabled",
-        "disabled_reason": host.disabled_reason or None,
-        "forced_down": host.forced_down,
-        "updated_at": _moment(host.heartbeat_at),
-    }
 
 
 class ZonesView(ComputeView):
@@ -85,12 +34,12 @@ class ZonesDetailView(ComputeView):
         self.no_query()
         self.enforce("os_compute_api:os-availability-zone:detail")
         zones: dict[str, dict[str, Any]] = {name: {} for name in selectors.zones()}
-        zone_of = _zone_of_hosts()
+        zone_of = zone_of_hosts()
         for host in Host.objects.order_by("name"):
             state = {
                 "available": host.is_up,
                 "active": host.enabled,
-                "updated_at": _moment(host.heartbeat_at),
+                "updated_at": moment(host.heartbeat_at),
             }
             zones.setdefault(zone_of.get(host.name, CONFIG.zone), {})[host.name] = {BINARY: state}
         found = [
@@ -112,41 +61,6 @@ class AggregatesView(ComputeView):
         self.no_query()
         self.enforce("os_compute_api:os-aggregates:index")
         return self.answer({"aggregates": []})
-
-
-class LimitsView(ComputeView):
-    """GET /limits."""
-
-    def get(self, _request: Request) -> HttpResponseBase:
-        """Show a project's limits and what it has used of them."""
-        query = self.query(LimitsQuery)
-        project_id = self.project_id
-        if query.get("tenant_id", project_id) != project_id:
-            self.enforce("os_compute_api:limits:other_project")
-            project_id = query["tenant_id"]
-        usage = quotas.services.usage(project_id)
-        superset = {
-            "maxTotalInstances": usage.instances_limit,
-            "maxTotalCores": usage.cores_limit,
-            "maxTotalRAMSize": usage.ram_mib_limit,
-            "totalInstancesUsed": usage.instances,
-            "totalCoresUsed": usage.cores,
-            "totalRAMUsed": usage.ram_mib,
-            "maxServerMeta": MAX_ITEMS,
-            "maxImageMeta": MAX_ITEMS,
-            "maxTotalKeypairs": MAX_PER_USER,
-            "maxServerGroups": groups.MAX_GROUPS,
-            "maxServerGroupMembers": groups.MAX_MEMBERS,
-            "totalServerGroupsUsed": scheduling.selectors.groups(project_id).count(),
-            "maxPersonality": 0,
-            "maxPersonalitySize": 0,
-            "maxSecurityGroups": _NO_LIMIT,
-            "maxSecurityGroupRules": _NO_LIMIT,
-            "maxTotalFloatingIps": _NO_LIMIT,
-            "totalFloatingIpsUsed": 0,
-            "totalSecurityGroupsUsed": 0,
-        }
-        return self.answer({"limits": {"rate": [], "absolute": self.project("limits", "absolute", superset)}})
 
 
 # Clients of the time before microversions look some features up by these aliases.

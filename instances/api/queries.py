@@ -171,5 +171,11 @@ class LimitsQuery(StrictSerializer):
     tenant_id = _text()
 
 
+class QuotaSetQuery(StrictSerializer):
+    """What requests about one project's quotas take."""
+
+    user_id = _text()
+
+
 class NoQuery(StrictSerializer):
     """The query of everything else: nothing."""

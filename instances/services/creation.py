@@ -17,9 +17,8 @@ from identity.caller import Caller
 from images.services import ImageFacts
 from instances import naming, selectors, transitions
 from instances.models import Flavor, Instance, KeyPair
-from instances.services import fitting, metadata
+from instances.services import fitting
 from instances.services.requests import ServerRequest
-from quotas.models import UNLIMITED, ProjectUsage
 from quotas.services import Demand
 from scheduling import groups
 from workers import secrets, sql
@@ -66,7 +65,6 @@ def create(caller: Caller, request: ServerRequest) -> Created:
 
     Raises InvalidInput, Forbidden, QuotaExceeded. The servers are in BUILD until their operations end.
     """
-    metadata.check_count(len(request.metadata))
     found = _look_up(caller, request)
     reservation = naming.reservation_id()
     with transaction.atomic():
@@ -78,7 +76,7 @@ def create(caller: Caller, request: ServerRequest) -> Created:
         ]
         sql.insert(rows)
         if found.group_id is not None:
-            groups.join(found.group_id, ids, user_id=caller.user_id)
+            groups.join(found.group_id, ids, project_id=rows[0].project_id, user_id=caller.user_id)
         for row in rows:
             operation = accept(
                 kind="create",
@@ -123,13 +121,13 @@ def _look_up(caller: Caller, request: ServerRequest) -> _Found:
 
 def _charged(caller: Caller, request: ServerRequest, flavor: Flavor) -> list[UUID]:
     """Charge for as many servers as there is room for, min_count at least, and return their ids."""
-    each = Demand(instances=1, cores=flavor.vcpus, ram_mib=flavor.ram)
+    each = Demand(instances=1, cores=flavor.vcpus, ram_mib=flavor.ram, metadata_items=len(request.metadata))
     project_id = str(caller.project_id)
     ids = [uuid.uuid4() for _ in range(request.max_count)]
     try:
         quotas.services.charge(project_id, ids, each)
     except QuotaExceeded:
-        room = _room(quotas.services.usage(project_id), each)
+        room = quotas.services.room(project_id, each)
         if not request.min_count <= room < request.max_count:
             raise
         ids = ids[:room]
@@ -142,16 +140,6 @@ def _numbers(count: int) -> list[int]:
     numbers: list[int] = [sql.fetch(_NEW_NUMBER, {})[0][0] for _ in range(count)]
     sql.execute(_FORGET_NUMBERS, {"first": numbers[0], "last": numbers[-1]})
     return numbers
-
-
-def _room(usage: ProjectUsage, each: Demand) -> int:
-    """Return how many more such servers the project's quota has room for."""
-    rooms = []
-    for name in quotas.services.RESOURCES:
-        limit, amount = getattr(usage, f"{name}_limit"), getattr(each, name)
-        if limit != UNLIMITED and amount:
-            rooms.append((limit - getattr(usage, name)) // amount)
-    return min(rooms, default=0)
 
 
 def _row(caller: Caller, request: ServerRequest, found: _Found, one: _One) -> Instance:

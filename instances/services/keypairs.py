@@ -1,17 +1,20 @@
 """Making and removing key pairs. A key pair belongs to a user, not to a project."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import structlog
 from django.db import IntegrityError, transaction
+from django.db.models import Count
 
 from computecloud.wire.errors import Conflict, NotFound, QuotaExceeded
 from instances import keys
 from instances.models import KeyPair
+from quotas import tallies
 
 log = structlog.get_logger()
 
-MAX_PER_USER = 100
+QUOTA = "key_pairs"
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,8 +25,15 @@ class Made:
     private_key: str | None
 
 
-def create(*, user_id: str, name: str, key_type: str = "ssh", public_key: str | None = None) -> Made:
-    """Keep a key that the user brings, or make one.
+def create(
+    *,
+    user_id: str,
+    name: str,
+    key_type: str = "ssh",
+    public_key: str | None = None,
+    project_id: str | None = None,
+) -> Made:
+    """Keep a key that the user brings, or make one; project_id is of the project whose limit counts.
 
     Raises InvalidInput, Conflict where the name is taken, QuotaExceeded.
     """
@@ -40,9 +50,9 @@ def create(*, user_id: str, name: str, key_type: str = "ssh", public_key: str | 
     )
     try:
         with transaction.atomic():
-            pair.save(force_insert=True)
-            if KeyPair.objects.filter(user_id=user_id).count() > MAX_PER_USER:
+            if not tallies.take(QUOTA, user_id, 1, project_id=project_id or ""):
                 raise QuotaExceeded("Quota exceeded, too many key pairs.")
+            pair.save(force_insert=True)
     except IntegrityError:
         raise Conflict(f"Key pair '{name}' already exists.") from None
     log.info("keypair.created", user_id=user_id, name=name, generated=made is not None)
@@ -51,7 +61,19 @@ def create(*, user_id: str, name: str, key_type: str = "ssh", public_key: str | 
 
 def delete(*, user_id: str, name: str) -> None:
     """Forget a key pair; servers that were made with it keep their copy. Raises NotFound."""
-    removed, _ = KeyPair.objects.filter(user_id=user_id, name=name).delete()
-    if not removed:
-        raise NotFound(f"Keypair {name} not found for user {user_id}")
+    with transaction.atomic():
+        tallies.hold(QUOTA, user_id)
+        removed, _ = KeyPair.objects.filter(user_id=user_id, name=name).delete()
+        if not removed:
+            raise NotFound(f"Keypair {name} not found for user {user_id}")
+        tallies.give_back(QUOTA, user_id, removed)
     log.info("keypair.deleted", user_id=user_id, name=name)
+
+
+def _held(owners: Sequence[str]) -> Mapping[str, int]:
+    """Return how many key pairs each of these users has."""
+    rows = KeyPair.objects.filter(user_id__in=owners).values_list("user_id")
+    return dict(rows.annotate(count=Count("id")).order_by())
+
+
+tallies.register(QUOTA, _held)

@@ -2,21 +2,14 @@
 
 from collections.abc import Mapping
 
-from computecloud.wire.errors import NotFound, QuotaExceeded
+import quotas.services
+from computecloud.wire.errors import NotFound
 from identity.caller import Caller
 from instances.models import Instance
 from instances.services import documents
 from instances.services.servers import refuse_locked
 
-MAX_ITEMS = 128
-
 Items = Mapping[str, str]
-
-
-def check_count(count: int) -> None:
-    """Raise QuotaExceeded where a server would have too many items."""
-    if count > MAX_ITEMS:
-        raise QuotaExceeded(f"Maximum number of metadata items exceeds {MAX_ITEMS}")
 
 
 def put(caller: Caller, instance: Instance, items: Items, *, replace: bool) -> Items:
@@ -24,7 +17,7 @@ def put(caller: Caller, instance: Instance, items: Items, *, replace: bool) -> I
 
     def added(before: Items) -> Items:
         after = dict(items) if replace else {**before, **items}
-        check_count(len(after))
+        quotas.services.check_metadata(instance.project_id, len(after))
         return after
 
     refuse_locked(caller, instance)

@@ -31,8 +31,8 @@ def give_back(ctx: Context, _: dict[str, Any]) -> None:
     """Delete the server's own ports, and release its claim and its charge."""
     networking.services.unbind(ctx.subject_id)
     claims.release(ctx.subject_id)
-    groups.leave(ctx.subject_id)
     quotas.services.release(ctx.subject_id)
+    groups.leave(ctx.subject_id)
 
 
 def write_deleted(ctx: Context) -> None:

@@ -16,8 +16,8 @@ from instances.services.requests import ServerRequest
 from networking.models import Port, PortAddress
 from networking.services import bootstrap
 from quotas import services as quotas
-from quotas.models import Charge, ProjectUsage
-from scheduling import report
+from quotas.models import Charge, ProjectUsage, Tally
+from scheduling import groups, report
 from scheduling.models import Allocation, GroupMember, GroupPlace, Inventory
 from workers.driver import driver
 from workers.models import ACTIVE, Footprint, Host, Operation, Secret, Subject, SubjectLock
@@ -113,7 +113,8 @@ def counts() -> Counter[str]:
         claimed=sum(Inventory.objects.values_list("used", flat=True)),
         group_places=GroupPlace.objects.count(),
         group_members=GroupMember.objects.count(),
-        charges=Charge.objects.count(),
+        members_counted=sum(Tally.objects.filter(resource=groups.MEMBERS).values_list("used", flat=True)),
+        charges=Charge.objects.filter(server_groups=0).count(),  # a server group's own stays with it
         charged=sum(ProjectUsage.objects.values_list("cores", flat=True)),
         footprints=Footprint.objects.count(),
         subjects=Subject.objects.count(),

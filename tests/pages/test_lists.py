@@ -17,7 +17,7 @@ from identity.models import Domain, LoginFailure, Project, Revocation, Role, Rol
 from images.models import Image
 from instances.models import Flavor, Instance, KeyPair
 from networking.models import Network, Port, Subnet
-from quotas.models import Charge, ProjectUsage
+from quotas.models import Charge, ProjectUsage, QuotaClass, Tally
 from scheduling.models import Allocation, Decision, Node, ServerGroup
 from tests.faults.world import World
 from tests.pages.conftest import LogIn
@@ -106,6 +106,9 @@ GROW: dict[type[Any], Callable[[int], None]] = {
     Port: copies(Port, id=uuid.uuid4, mac=mac),
     Charge: copies(Charge, consumer_id=uuid.uuid4),
     ProjectUsage: copies(ProjectUsage, project_id=text),
+    Tally: lambda count: Tally.objects.bulk_create(
+        [Tally(resource="key_pairs", owner=text()) for _ in range(count)]
+    ) and None,
     Domain: copies(Domain, id=text, name=text),
     Project: lambda count: Project.objects.bulk_create(
         [Project(name=text(), domain_id="default") for _ in range(count)]
@@ -128,7 +131,7 @@ GROW: dict[type[Any], Callable[[int], None]] = {
         [LoginFailure(key=text(), began_at=utc_now()) for _ in range(count)]
     ) and None,
 }  # fmt: skip
-FIXED = {AuditSchedule, Group}  # as many rows as there are audits, and groups of operators
+FIXED = {AuditSchedule, Group, QuotaClass}  # as many rows as there are audits, groups of operators, and one
 
 
 def _roles(count: int) -> list[Role]:

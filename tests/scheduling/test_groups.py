@@ -7,10 +7,15 @@ from contextlib import suppress
 import pytest
 from django.db import OperationalError, connection, transaction
 
+import quotas.selectors
+import quotas.services
 from computecloud.wire.errors import QuotaExceeded
-from scheduling import audit, claims, groups, place, selectors
+from quotas.models import Tally
+from scheduling import claims, groups, place, selectors
 from scheduling.models import Allocation, GroupMember, GroupPlace, Inventory, Policy, ServerGroup
+from tests.quotas.conftest import together
 from tests.scheduling.conftest import facts, request
+from workers import invariants
 from workers.models import Subject
 
 
@@ -158,9 +163,9 @@ def test_a_project_has_ten_groups_and_a_user_ten_members(group):
         group("affinity")
     group("affinity", project_id="q")
     with transaction.atomic():
-        groups.join(made[0].id, [uuid.uuid4() for _ in range(10)], user_id="u")
+        groups.join(made[0].id, [uuid.uuid4() for _ in range(10)], project_id="p", user_id="u")
     with pytest.raises(QuotaExceeded, match="too many servers in group"), transaction.atomic():
-        groups.join(made[0].id, [uuid.uuid4()], user_id="u")
+        groups.join(made[0].id, [uuid.uuid4()], project_id="p", user_id="u")
     assert (ServerGroup.objects.count(), GroupMember.objects.count()) == (11, 10)
 
 
@@ -170,7 +175,9 @@ def test_the_audit_counts_an_affinity_groups_places_again_without_those_of_what_
     (standing, _), (gone, _) = place_one(together), place_one(together)
     Subject.objects.create(id=standing, type="instance")
     ServerGroup.objects.update(placed=7)
-    audit.audit()
+    for name in ("claims belong to things that exist", "server groups count their places"):
+        for violation in invariants.registered()[name]():
+            violation.fix()
     assert ServerGroup.objects.get().placed == 1
     assert not GroupPlace.objects.filter(consumer_id=gone).exists()
 
@@ -180,3 +187,59 @@ def test_ranking_for_a_group_costs_two_queries_more(host_with, group, django_ass
     apart = group("anti-affinity")
     with django_assert_num_queries(3):
         place.rank(request(group_id=apart.id))
+
+
+@pytest.mark.django_db(transaction=True)
+def test_racing_servers_join_a_group_as_many_as_its_limit_allows(group):
+    quotas.services.set_limits("p", server_group_members=3)
+    together_with = group("affinity")
+
+    def join():
+        with transaction.atomic():
+            groups.join(together_with.id, [uuid.uuid4()], project_id="p", user_id="u")
+
+    outcomes = [type(one) for one in together(*[join] * 8)]
+    assert (outcomes.count(QuotaExceeded), GroupMember.objects.count()) == (5, 3)
+    for consumer in GroupMember.objects.values_list("consumer_id", flat=True):
+        with transaction.atomic():
+            groups.leave(consumer)
+            groups.leave(consumer)
+    assert Tally.objects.get().used == 0
+
+
+@pytest.mark.django_db(transaction=True)
+def test_racing_groups_are_as_many_as_the_project_s_limit_allows(group):
+    quotas.services.set_limits("p", server_groups=2)
+    outcomes = [type(one) for one in together(*[lambda: group("affinity")] * 6)]
+    assert (outcomes.count(QuotaExceeded), ServerGroup.objects.count()) == (4, 2)
+    assert quotas.selectors.usage("p").server_groups == 2
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_group_that_is_removed_while_its_members_go_counts_nothing_twice(group):
+    joined = group("affinity")
+    consumers = [uuid.uuid4() for _ in range(4)]
+    with transaction.atomic():
+        groups.join(joined.id, consumers, project_id="p", user_id="u")
+
+    def leave(consumer):
+        with transaction.atomic():
+            groups.leave(consumer)
+
+    outcomes = together(
+        lambda: groups.delete(ServerGroup.objects.get()),
+        *[lambda one=one: leave(one) for one in consumers],
+    )
+    assert outcomes == [None] * 5
+    assert not GroupMember.objects.exists()
+    assert sum(Tally.objects.values_list("used", flat=True)) == 0
+    assert quotas.selectors.usage("p").server_groups == 0
+
+
+def test_a_group_of_before_that_is_not_charged_is_charged_by_the_check(db):
+    left = ServerGroup.objects.create(project_id="p", user_id="u", name="g", policy="affinity")
+    [violation] = invariants.registered()["server groups are charged"]()
+    assert str(left.id) in violation.what
+    violation.fix()
+    assert quotas.selectors.usage("p").server_groups == 1
+    assert list(invariants.registered()["server groups are charged"]()) == []

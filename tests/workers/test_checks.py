@@ -9,7 +9,7 @@ import pytest
 
 from computecloud.config import CONFIG
 from quotas import services as quotas
-from quotas.models import Charge, ProjectUsage
+from quotas.models import Charge, ProjectUsage, Tally
 from scheduling.models import Allocation, Inventory, Node, Policy, ServerGroup
 from tests.instances.conftest import Tenant, a_server
 from workers import archive, invariants
@@ -26,6 +26,8 @@ from workers.models import (
     SubjectLock,
     utc_now,
 )
+
+ONE = quotas.Demand(instances=1, cores=1, ram_mib=1)
 
 
 def found(name: str) -> list[str]:
@@ -89,7 +91,18 @@ def plant_charge():
 
 
 def plant_miscounted_group():
-    ServerGroup.objects.create(project_id="p", user_id="u", name="g", policy=Policy.AFFINITY, placed=1)
+    group = ServerGroup.objects.create(
+        project_id="p", user_id="u", name="g", policy=Policy.AFFINITY, placed=1
+    )
+    quotas.charge("p", [group.id], quotas.Demand(server_groups=1))
+
+
+def plant_uncharged_group():
+    ServerGroup.objects.create(project_id="p", user_id="u", name="g", policy=Policy.AFFINITY)
+
+
+def plant_wrong_tally():
+    Tally.objects.create(resource="key_pairs", owner="u", used=3)
 
 
 def plant_unrenewed_lease():
@@ -133,7 +146,7 @@ def plant_uncharged():
 
 def plant_unclaimed():
     server = a_settled_server(host="elsewhere", node="n1")
-    quotas.charge(server.project_id, [server.id], quotas.Demand(1, 1, 1))
+    quotas.charge(server.project_id, [server.id], ONE)
 
 
 def plant_busy_server():
@@ -143,7 +156,7 @@ def plant_busy_server():
 
 def plant_subjectless_server():
     server = a_server(Tenant(), "active")
-    quotas.charge(server.project_id, [server.id], quotas.Demand(1, 1, 1))
+    quotas.charge(server.project_id, [server.id], ONE)
 
 
 def plant_serverless_subject():
@@ -196,6 +209,8 @@ LEFTOVERS = {
     "quota counters are the sums of charges": plant_counter,
     "charges belong to things that exist": plant_charge,
     "server groups count their places": plant_miscounted_group,
+    "server groups are charged": plant_uncharged_group,
+    "tallies count what is there": plant_wrong_tally,
 }
 
 
