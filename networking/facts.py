@@ -85,7 +85,6 @@ class PortFacts:
     dns: list[str]
     network: NetworkFacts
     tag: str = ""
-    routes: list[dict[str, str]] = field(default_factory=list)
     anti_spoofing: bool = True
     groups: list[str] = field(default_factory=list)
     pairs: list[AddressPair] = field(default_factory=list)

@@ -232,7 +232,6 @@ def port_facts(
         dns=list(dict.fromkeys(server for subnet in own for server in _dns(subnet))),
         network=network_facts(port.network, of_network),
         tag=port.tag,
-        routes=[route for subnet in own for route in _routes(subnet, port.network)],
         anti_spoofing=port.port_security_enabled,
         groups=[str(group_id) for group_id in groups],
         pairs=[
