@@ -42,7 +42,8 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
         Literal["debug", "info", "warning", "error"], _about("least severe level that is logged")
     ] = "info"
     role: Annotated[
-        Literal["", "web", "control", "host", "beat", "metadata"], _about("what this process is; set by the supervisor")
+        Literal["", "web", "control", "host", "beat", "metadata"],
+        _about("what this process is; set by the supervisor"),
     ] = ""
     host_name: Annotated[str, _about("name of this host's worker; empty: the machine's host name")] = ""
     driver: Annotated[Literal["libvirt", "fake"], _about("which hypervisor driver the host worker uses")] = (

@@ -1,4 +1,4 @@
-"""Secret parameters of operations, encrypted in a table of their own and erased when the operation ends; and sealing."""
+"""Secret parameters of operations, encrypted in a table of their own, erased when the operation ends; and sealing."""
 
 import base64
 import hashlib

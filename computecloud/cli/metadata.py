@@ -23,18 +23,20 @@ def command() -> None:
 
     django.setup()
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))  # a socket a network, and the guests' connections
+    resource.setrlimit(
+        resource.RLIMIT_NOFILE, (most, most)
+    )  # a socket a network, and the guests' connections
     asyncio.run(serve())
 
 
 async def serve() -> None:
     """Run the service of this host until SIGTERM or SIGINT."""
-    from instances.metadata.answers import answer
+    from instances.metadata.answers import answer_apart
     from instances.metadata.service import Service
     from networking import metadata_address, selectors
 
     tag = await asyncio.to_thread(selectors.tag)
-    service = Service(tag, answer, address=metadata_address.ADDRESS, port=metadata_address.PORT)
+    service = Service(tag, answer_apart, address=metadata_address.ADDRESS, port=metadata_address.PORT)
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, service.stop)

@@ -35,7 +35,7 @@ def programs(installation: Installation, settings: dict[str, str], *, own_libvir
     if not settings.get("BROKER_URL"):
         found.append(_redis(installation))
     if settings["DRIVER"] != "fake":  # fake guests have no network to ask in
-        found.append(_metadata())
+        found += [_metadata(name) for name in host_names(settings)]
     if own_libvirtd:
         found.append(libvirtd(installation))
     return sorted(found, key=lambda program: (program.priority, program.name))
@@ -149,8 +149,8 @@ def _host(name: str, driver: str) -> Program:
     return Program(f"host-{name}", command, 30, environment, stop_s=20, at_once=driver == "fake")
 
 
-def _metadata() -> Program:
-    return Program("metadata", (*COMMAND, "metadata"), priority=35)
+def _metadata(host: str) -> Program:
+    return Program("metadata", (*COMMAND, "metadata"), 35, {f"{PREFIX}HOST_NAME": host})
 
 
 def _beat() -> Program:

@@ -42,21 +42,31 @@ class Answer:
 
 NOT_FOUND = Answer(404, b"404 Not Found")
 NOT_ALLOWED = Answer(405, b"405 Method Not Allowed")
+FAILED = Answer(500, b"500 Internal Server Error")
 UNAVAILABLE = Answer(503, b"503 Service Unavailable")
 
 
-def answer(network_id: UUID, address: str, question: Question) -> Answer:
-    """Return the answer to a guest that asks from an address of a network; for a thread that may wait.
+def answer_apart(network_id: UUID, address: str, question: Question) -> Answer:
+    """Do what answer() does, in a thread for such answers: database connections that went bad are closed after it."""
+    try:
+        return answer(network_id, address, question)
+    finally:
+        close_old_connections()
 
-    Whatever goes wrong with the database is 503: guests ask again.
+
+def answer(network_id: UUID, address: str, question: Question) -> Answer:
+    """Return the answer to a guest that asks from an address of a network.
+
+    A database that does not answer is 503, as guests ask again then; what nobody has thought of is 500, and logged.
     """
     try:
         return _answered(network_id, address, question)
     except DatabaseError as error:
         log.warning("metadata.database", error=str(error))
         return UNAVAILABLE
-    finally:
-        close_old_connections()
+    except Exception:  # the edge: the guest learns nothing of what is inside
+        log.exception("metadata.failed", network_id=str(network_id))
+        return FAILED
 
 
 def _answered(network_id: UUID, address: str, question: Question) -> Answer:
@@ -90,7 +100,7 @@ def _is_password(path: list[str]) -> bool:
     if len(path) != 3 or path[0] != "openstack" or path[2] != openstack.PASSWORD:
         return False
     version = openstack.numbered(path[1])
-    return version is not None and version >= openstack.SINCE_PASSWORD
+    return version is not None and version >= openstack.SINCE_POSTED
 
 
 def _keep(instance: Instance, body: bytes) -> Answer:

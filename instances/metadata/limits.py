@@ -51,9 +51,9 @@ class Limits:
         self.connections -= 1
         self._by_guest[guest].connections -= 1
         idle = [
-            guest
-            for guest, use in self._by_guest.items()
+            known
+            for known, use in self._by_guest.items()
             if not use.connections and use.left + (now_s - use.at_s) * EACH_S >= BURST
         ]
-        for guest in idle:
-            del self._by_guest[guest]
+        for known in idle:
+            del self._by_guest[known]

@@ -12,7 +12,7 @@ import orjson
 from instances.metadata.facts import Told
 from networking.facts import FixedIp, PortFacts
 
-SINCE_SEED = SINCE_PASSWORD = "2013-04-04"
+SINCE_SEED = SINCE_POSTED = "2013-04-04"
 SINCE_VENDOR_DATA = "2013-10-17"
 SINCE_NETWORK_DATA = SINCE_PROJECT = "2015-10-15"
 SINCE_DEVICES = "2016-06-30"
@@ -45,7 +45,7 @@ def names(told: Told, version: str) -> list[str]:
     came = {
         "meta_data.json": "",
         "user_data": "" if told.user_data is not None else "9999",
-        PASSWORD: SINCE_PASSWORD,
+        PASSWORD: SINCE_POSTED,
         "vendor_data.json": SINCE_VENDOR_DATA,
         "network_data.json": SINCE_NETWORK_DATA,
         "vendor_data2.json": SINCE_VENDOR_DATA2,

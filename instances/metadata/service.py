@@ -117,9 +117,7 @@ class Service:
             writer.transport.abort()
         log.info("metadata.closed", network_id=str(known.home.network_id))
 
-    async def _serve(
-        self, home: Home, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
-    ) -> None:
+    async def _serve(self, home: Home, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         known = self._open.get(home.namespace)
         peer = writer.get_extra_info("peername")
         if known is None or known.home != home or peer is None:

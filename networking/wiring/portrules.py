@@ -140,7 +140,7 @@ def _hex(text: str) -> str:
 
 
 def _always_out() -> list[str]:
-    """Return what a guest may always send: questions for its addresses, who its neighbours are, and who it is itself."""
+    """Return what a guest may always send: questions for its addresses, its neighbours, and itself."""
     return [
         f"meta mark {ANSWER} accept",
         f"meta mark {BROKEN} drop",
