@@ -4,6 +4,7 @@ Source of the forms: the metadata formats of OpenStack Compute. A version has wh
 """
 
 import base64
+from collections.abc import Callable
 from ipaddress import ip_network
 from typing import Any
 
@@ -57,13 +58,13 @@ def document(told: Told, version: str, name: str) -> tuple[bytes, str]:
     """Return the content and media type of one of the names but the password."""
     if name == "user_data":
         return told.user_data or b"", BYTES
-    content = {
+    makers: dict[str, Callable[[], dict[str, Any]]] = {
         "meta_data.json": lambda: meta_data(told, version),
         "network_data.json": lambda: network_data(told.ports),
         "vendor_data.json": lambda: told.vendor_data,
         "vendor_data2.json": lambda: {"static": told.vendor_data},
-    }[name]()
-    return orjson.dumps(content), JSON
+    }
+    return orjson.dumps(makers[name]()), JSON
 
 
 def meta_data(told: Told, version: str) -> dict[str, Any]:

@@ -6,20 +6,29 @@ import fcntl
 import json
 import os
 import random
+import signal
+import socket
 import string
+import subprocess
 import sys
 import threading
 import time
 from contextlib import ExitStack
+from functools import partial
 from uuid import UUID, uuid4
 
 import pytest
+from django.db import connection
 
+from computecloud.config import CONFIG
 from instances.metadata.answers import Answer, Question
 from instances.metadata.service import Service
-from networking import metadata_address, names
-from networking.facts import AddressPair, Surroundings
+from networking import metadata_address, names, selectors, surroundings
+from networking.facts import AddressPair, PlannedNic, Surroundings
+from networking.services import bind
 from networking.wiring import linux, namespaces, presence
+from tests.instances.conftest import Tenant, a_server
+from tests.networking.conftest import a_network, a_subnet
 from tests.networking.host import Guest, connect, network_facts, port_facts, run, seen_from_outside
 from tests.networking.test_wire import NOTHING
 from tests.patience import patience
@@ -27,7 +36,7 @@ from tests.patience import patience
 pytestmark = pytest.mark.guest
 
 CLOSED = str(uuid4())
-WAIT_S = 10.0
+WAIT_S = 20.0
 SIOCGSKNS = 0x894C  # linux/sockios.h: a descriptor of the namespace that a socket is in
 ASK = """
 import sys, urllib.request
@@ -44,6 +53,24 @@ s.settimeout(2)
 s.bind((sys.argv[1], 0))
 s.connect(("169.254.169.254", 80))
 print("connected")
+"""
+
+FORGE = """
+import socket, struct, subprocess, sys
+sender, tags = sys.argv[1], int(sys.argv[2])
+neighbours = subprocess.run(["ip", "neigh"], capture_output=True, text=True).stdout
+to = next(line.split()[4] for line in neighbours.splitlines() if line.startswith("10.0.0.1 "))
+own = open("/sys/class/net/eth0/address").read().strip()
+head = struct.pack("!BBHHHBBH4s4s", 0x45, 0, 28, 1, 0, 64, 17, 0, socket.inet_aton(sender), bytes([169, 254, 169, 254]))
+total = sum(struct.unpack("!10H", head))
+total = (total & 0xFFFF) + (total >> 16)
+total = (total & 0xFFFF) + (total >> 16)
+head = head[:10] + struct.pack("!H", ~total & 0xFFFF) + head[12:]
+macs = b"".join(bytes.fromhex(mac.replace(":", "")) for mac in (to, own))
+frame = macs + bytes.fromhex("81000000") * tags + bytes.fromhex("0800") + head + struct.pack("!HHHH", 9, 9, 8, 0)
+raw = socket.socket(socket.AF_PACKET, socket.SOCK_RAW)
+raw.bind(("eth0", 0))
+raw.send(frame)
 """
 
 
@@ -199,6 +226,48 @@ def test_nobody_asks_by_a_neighbours_address(tag, service, tmp_path, kind):
     linux.disconnect([victim, thief])
 
 
+@pytest.mark.parametrize("tags", [0, 1, 2])
+def test_no_frame_brings_a_neighbours_address_before_the_service_however_it_is_wrapped(tag, tmp_path, tags):
+    network = with_metadata(network_facts(tag))
+    victim, thief = port_facts(network, 3), port_facts(network, 4, anti_spoofing=False)
+    connect([victim, thief])
+    [home] = namespaces.present(tag).values()
+    with Guest(thief, tmp_path) as guest, namespaces.within(home, _sniffer) as seen:
+        guest.set_address()
+        assert guest.reaches("10.0.0.1")
+        for sender, wrapped in (("10.0.0.3", tags), ("10.0.0.4", 2), ("10.0.0.4", 0)):
+            guest.do(sys.executable, "-c", FORGE, sender, str(wrapped), check=True)
+        assert _first_sender(seen) == "10.0.0.4"
+        assert _senders(seen) == []
+    linux.disconnect([victim, thief])
+
+
+def _sniffer() -> socket.socket:
+    """Return a socket that sees all that the namespace, which it is made in, is brought."""
+    made = socket.socket(socket.AF_PACKET, socket.SOCK_DGRAM, socket.htons(0x0003))
+    made.bind(("eth0", 0x0003))
+    made.settimeout(WAIT_S * patience())
+    return made
+
+
+def _senders(seen: socket.socket) -> list[str]:
+    seen.settimeout(0.3)
+    found = []
+    try:
+        while True:
+            found.append(_first_sender(seen))
+    except TimeoutError:
+        return found
+
+
+def _first_sender(seen: socket.socket) -> str:
+    """Return who sends the next packet to the service; it may still be wrapped in tags."""
+    while True:
+        packet, (_, _, kind, *_) = seen.recvfrom(2048)
+        if kind != socket.PACKET_OUTGOING and (at := packet.find(bytes([169, 254, 169, 254]))) >= 16:
+            return socket.inet_ntoa(packet[at - 4 : at])
+
+
 def test_a_guest_with_several_addresses_is_known_by_each(tag, service, tmp_path):
     network = with_metadata(network_facts(tag))
     port = port_facts(network, 3)
@@ -325,3 +394,69 @@ def test_one_guests_many_connections_do_not_keep_another_from_its_answer(tag, se
         assert ask(other) == [network.id, "10.0.0.4", "/openstack"]
         holding.communicate("\n")
     linux.disconnect(ports)
+
+
+@pytest.fixture
+def rows(transactional_db):
+    """The database of this process as one that others can read, and the installation's own tag."""
+    selectors.tag.cache_clear()
+    yield selectors.tag()
+    presence.remove_all(selectors.tag())
+    selectors.tag.cache_clear()
+
+
+@pytest.fixture
+def process(rows, tmp_path):
+    """A function that starts the service as the supervisor does, on the database of the tests."""
+    state = tmp_path / "state"
+    state.mkdir()
+    (state / "computecloud.sqlite3").symlink_to(connection.settings_dict["NAME"])
+    environment = {**os.environ, "COMPUTECLOUD_STATE_DIR": str(state), "COMPUTECLOUD_HOST_NAME": CONFIG.host}
+    started = []
+
+    def start() -> subprocess.Popen[str]:
+        command = [sys.executable, "-m", "computecloud", "metadata"]
+        started.append(subprocess.Popen(command, env=environment, text=True))
+        return started[-1]
+
+    yield start
+    for one in started:
+        one.kill()
+        one.wait()
+
+
+@pytest.mark.skipif(
+    connection.vendor != "sqlite", reason="the process is given the tests' database as a file"
+)
+def test_the_process_tells_two_tenants_their_own_from_the_database_and_outlives_a_kill(
+    rows, process, tmp_path
+):
+    ports, names_of = [], {}
+    for name in ("one", "other"):
+        tenant = Tenant()
+        network = a_network(tenant.caller)
+        a_subnet(tenant.caller, network)
+        server = a_server(tenant, name=name)
+        [port] = bind(server.id, tenant.project_id, CONFIG.host, [PlannedNic(str(network.id))])
+        names_of[port.network_id] = name
+        ports.append(port)
+    connect(ports, partial(surroundings.of, host=CONFIG.host))
+    running = process()
+    with Guest(ports[0], tmp_path) as one, Guest(ports[1], tmp_path) as other:
+        for guest in (one, other):
+            assert guest.lease()["ip"] == "10.0.0.3"
+        for _ in range(2):
+            for guest in (one, other):
+                assert _told(guest)["name"] == names_of[guest.port.network_id]
+            running.kill()
+            assert running.wait() == -signal.SIGKILL
+            assert ask(one) is None
+            running = process()
+        _told(one)
+        running.terminate()
+        assert running.wait(30 * patience()) == 0
+    linux.disconnect(ports)
+
+
+def _told(guest: Guest) -> dict[str, str]:
+    return until(lambda: ask(guest, "/openstack/latest/meta_data.json"), "the process does not answer")
