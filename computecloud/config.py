@@ -45,7 +45,8 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
         Literal["debug", "info", "warning", "error"], _about("least severe level that is logged")
     ] = "info"
     role: Annotated[
-        Literal["", "web", "control", "host", "beat"], _about("what this process is; set by the supervisor")
+        Literal["", "web", "control", "host", "beat", "metadata"],
+        _about("what this process is; set by the supervisor"),
     ] = ""
     host_name: Annotated[str, _about("name of this host's worker; empty: the machine's host name")] = ""
     driver: Annotated[Literal["libvirt", "fake"], _about("which hypervisor driver the host worker uses")] = (
@@ -95,6 +96,9 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     shutdown_timeout_s: Annotated[
         float, _about("a guest gets this long to shut down before it is switched off")
     ] = 60.0
+    vendor_data_file: Annotated[
+        str, _about("file with a JSON object that every guest is told as its vendor data; empty: none")
+    ] = ""
     force_config_drive: Annotated[bool, _about("every guest gets a config drive, asked for or not")] = True
     token_lifetime_s: Annotated[int, _about("a token expires after this time")] = 3_600 * 4
     login_failures_max: Annotated[int, _about("failed log-ins of one account before it is held up")] = 10

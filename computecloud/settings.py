@@ -30,7 +30,7 @@ INSTALLED_APPS = [
     # A worker has no pages: it need not import every room's admin.py, nor the theme.
     *(
         ["django.contrib.admin.apps.SimpleAdminConfig"]
-        if CONFIG.role in ("control", "host")
+        if CONFIG.role in ("control", "host", "metadata")
         else ["unfold.apps.BasicAppConfig", "computecloud.pages.apps.PagesConfig"]
     ),
     "django.contrib.auth",

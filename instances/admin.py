@@ -33,6 +33,7 @@ def _reset(to: VmState) -> Callable[[Instance, Asked], str]:
 class InstanceAdmin(ReadOnlyAdmin):
     """Servers, with the way to what was done to each."""
 
+    exclude = ["guest_password"]
     list_display = ["name", "id", "shown_status", "task_state", "host", "node", "project_id", "created_at"]
     show_full_result_count = False
     acts = [

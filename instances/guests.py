@@ -6,7 +6,7 @@ from uuid import UUID
 
 import images.cache
 from hypervisors.driver import Capability, Disk, GuestSpec, Nic
-from instances import configdrive
+from instances.metadata import drive, facts
 from networking.facts import PortFacts
 from workers import secrets
 from workers.driver import driver
@@ -70,6 +70,6 @@ def _nic(port: PortFacts, properties: dict[str, str]) -> Nic:
 def _config_drive(ctx: Context, ports: list[PortFacts]) -> dict[str, bytes] | None:
     if not ctx.params["config_drive"] or Capability.CONFIG_DRIVE not in driver().capabilities:
         return None
-    zone = ctx.params.get("zone") or ""
+    zone = ctx.results.get("place", {}).get("zone") or ctx.params.get("zone") or ""
     admin_pass = secrets.read(ctx.operation_id, ctx.params).get("admin_pass")
-    return configdrive.files(ctx.subject_id, ctx.params, ports, zone=zone, admin_pass=admin_pass)
+    return drive.files(facts.of_boot(ctx.subject_id, ctx.params, ports, zone=zone, admin_pass=admin_pass))

@@ -144,6 +144,9 @@ class Instance(models.Model):
     scheduler_hints = models.JSONField(default=dict, blank=True)
     trusted_certs = models.JSONField(null=True, blank=True)  # [certificate id]
     user_data = models.TextField(null=True, blank=True)  # base64, as the client sent it
+    guest_password = models.TextField(
+        default="", db_default="", help_text="sealed; what its guest posted, encrypted for who has the key"
+    )
     config_drive = models.BooleanField(default=False)
     auto_disk_config = models.BooleanField(default=False)  # OS-DCF:diskConfig AUTO
     access_ip_v4 = models.CharField(max_length=15, blank=True)

@@ -38,6 +38,8 @@ RULES: Mapping[str, Who] = MappingProxyType(
         "os_compute_api:os-admin-actions:reset_state": Who.ADMIN,
         "os_compute_api:os-server-diagnostics": Who.ADMIN,
         "compute:server:topology:index": Who.READER,
+        "os_compute_api:os-server-password:show": Who.READER,
+        "os_compute_api:os-server-password:clear": Who.MEMBER,
         "os_compute_api:os-server-groups:index": Who.READER,
         "os_compute_api:os-server-groups:index:all_projects": Who.ADMIN,
         "os_compute_api:os-server-groups:show": Who.READER,

@@ -111,6 +111,7 @@ def done(action: str, instance_id: UUID, **facts: Any) -> bool:
         columns = {"launched_at": now, "power_state": PowerState.RUNNING.value, "progress": 0, **columns}
     if row.done is VmState.DELETED:
         columns |= {"deleted": True, "deleted_at": now, "power_state": PowerState.NOSTATE.value}
+        columns["guest_password"] = ""
         columns = {"terminated_at": now, **columns}
         del columns["fault"]
     if _running(row, instance_id).update(**columns):

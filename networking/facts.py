@@ -58,6 +58,7 @@ class NetworkFacts:
     subnets: list[SubnetFacts]
     vni: int = 0  # its number on the wire between hosts
     wire: str = ""  # the device by which it meets other hosts
+    metadata_ip: str = ""  # where its guests reach the metadata service; a network of before has none
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +85,6 @@ class PortFacts:
     dns: list[str]
     network: NetworkFacts
     tag: str = ""
-    routes: list[dict[str, str]] = field(default_factory=list)
     anti_spoofing: bool = True
     groups: list[str] = field(default_factory=list)
     pairs: list[AddressPair] = field(default_factory=list)

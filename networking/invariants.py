@@ -6,11 +6,14 @@ from functools import partial
 from django.db.models import F
 
 from computecloud.config import CONFIG
-from networking import audit, selectors, services, wiring
+from networking import audit, metadata_address, selectors, services, wiring
 from networking.models import Port, PortAddress, Subnet
+from networking.wiring import namespaces
 from workers import audits
 from workers.invariants import Violation, register
 from workers.models import Subject
+
+METADATA_TIMEOUT_S = 2.0
 
 
 def ports_of_the_gone() -> Iterator[Violation]:
@@ -73,11 +76,34 @@ def missing_on_host() -> Iterator[Violation]:
         )
 
 
+def unanswered_networks() -> Iterator[Violation]:
+    """Yield the networks of this host in whose namespace nobody answers guests that ask for their metadata."""
+    if not wiring.wires():
+        return
+    for home in namespaces.present(selectors.tag()).values():
+        try:
+            if _is_answered(home):
+                continue
+        except OSError:
+            continue  # the namespace went meanwhile
+        yield Violation(
+            f"guests of network {home.network_id} on host {CONFIG.host} get no answer from the metadata service",
+            "start `computecloud metadata` on this host; bin/up does",
+        )
+
+
+def _is_answered(home: namespaces.Home) -> bool:
+    return namespaces.answers(
+        home, metadata_address.ADDRESS, metadata_address.PORT, timeout_s=METADATA_TIMEOUT_S
+    )
+
+
 register("ports are held by instances that exist", ports_of_the_gone)
 register("addresses belong to their port's network", misplaced_addresses)
 register("subnets have an address for the DHCP that they promise", subnets_without_dhcp)
 register("this host has no wiring but for ports bound here", left_on_host)
 register("this host has all the wiring of its active ports", missing_on_host)
+register("this host's networks have their metadata service", unanswered_networks)
 audits.register(
     audits.Audit(
         "wiring",

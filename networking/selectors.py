@@ -9,7 +9,7 @@ from django.db.models import Q, QuerySet
 
 from computecloud.config import CONFIG
 from computecloud.wire.caller import Caller
-from networking import names
+from networking import metadata_address, names
 from networking.errors import (
     NetworkNotFound,
     PortNotFound,
@@ -186,6 +186,12 @@ def bound_ports(host: str) -> list[Port]:
     return list(Port.objects.filter(host=host).select_related("network").order_by("id"))
 
 
+def holder_at(network_id: UUID, address: str, *, host: str) -> UUID | None:
+    """Return the instance whose port has this address on a network, if that port is on the host; one query."""
+    at = PortAddress.objects.filter(address=address, subnet__network=network_id, port__network=network_id)
+    return at.filter(port__host=host).values_list("port__instance_id", flat=True).first()
+
+
 def facts_of(instance_id: UUID) -> list[PortFacts]:
     """Return an instance's network cards in order; four queries, however many there are."""
     return facts_of_ports(ports_of_instance(instance_id))
@@ -226,7 +232,6 @@ def port_facts(
         dns=list(dict.fromkeys(server for subnet in own for server in _dns(subnet))),
         network=network_facts(port.network, of_network),
         tag=port.tag,
-        routes=[route for subnet in own for route in subnet.host_routes],
         anti_spoofing=port.port_security_enabled,
         groups=[str(group_id) for group_id in groups],
         pairs=[
@@ -256,13 +261,25 @@ def network_facts(network: Network, of_network: list[Subnet]) -> NetworkFacts:
                 gateway=subnet.gateway_ip,
                 dhcp_address=subnet.dhcp_address,
                 dns=_dns(subnet),
-                routes=subnet.host_routes,
+                routes=_routes(subnet, network),
                 ra_mode=subnet.ipv6_ra_mode if subnet.enable_dhcp else None,
             )
             for subnet in of_network
         ],
         vni=network.vni,
         wire=called.wire,
+        metadata_ip=metadata_address.ADDRESS,
+    )
+
+
+def _routes(subnet: Subnet, network: Network) -> list[dict[str, str]]:
+    """Return the routes that a subnet's guests are told: its owner's, and the way to the metadata service."""
+    if subnet.ip_version != 4:
+        return list(subnet.host_routes)
+    return metadata_address.routes(
+        subnet.host_routes,
+        dhcp_address=subnet.dhcp_address,
+        gateway_in_namespace=subnet.gateway_ip is not None and not network.external,
     )
 
 

@@ -1,4 +1,4 @@
-"""Secret parameters of operations: encrypted in a table of their own, erased when the operation ends."""
+"""Secret parameters of operations, encrypted in a table of their own, erased when the operation ends; and sealing."""
 
 import base64
 import hashlib
@@ -30,6 +30,21 @@ def _cipher() -> "Fernet":
     from cryptography.fernet import Fernet  # 7 MiB that most workers never need
 
     return Fernet(key())
+
+
+def sealed(text: str) -> str:
+    """Return a text as it may be kept outside of this table: encrypted with the installation's secret key."""
+    return _cipher().encrypt(text.encode()).decode()
+
+
+def opened(kept: str) -> str:
+    """Return the text that was sealed; raises ValueError where it was not, or by another installation."""
+    from cryptography.fernet import InvalidToken
+
+    try:
+        return _cipher().decrypt(kept).decode()
+    except InvalidToken:
+        raise ValueError("this was not sealed here") from None
 
 
 def has(params: Mapping[str, Any]) -> bool:

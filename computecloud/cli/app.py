@@ -16,6 +16,7 @@ COMMANDS = {
     "web": "Run the web server in the foreground.",
     "worker": "Run a worker process in the foreground.",
     "beat": "Run the periodic ringing in the foreground.",
+    "metadata": "Run this host's metadata service in the foreground.",
     "operation": "List, show, cancel or hurry what the engine does.",
     "host": "List, show, enable, disable, enroll or remove hosts.",
     "explain": "Say why a server is where it is, or why it is nowhere.",

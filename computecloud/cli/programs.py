@@ -36,6 +36,8 @@ def programs(installation: Installation, settings: dict[str, str], *, own_libvir
         found += [_web(), _control(), _beat()]
         if not settings.get("BROKER_URL"):
             found.append(_redis(installation))
+    if settings["DRIVER"] != "fake":  # fake guests have no network to ask in
+        found += [_metadata(name) for name in host_names(settings)]
     if own_libvirtd:
         found.append(libvirtd(installation))
     return sorted(found, key=lambda program: (program.priority, program.name))
@@ -147,6 +149,10 @@ def _host(name: str, driver: str) -> Program:
     command = (*COMMAND, "worker", "host", "--threads", str(THREADS[driver]))
     environment = {f"{PREFIX}HOST_NAME": name}
     return Program(f"host-{name}", command, 30, environment, stop_s=20, at_once=driver == "fake")
+
+
+def _metadata(host: str) -> Program:
+    return Program("metadata", (*COMMAND, "metadata"), 35, {f"{PREFIX}HOST_NAME": host})
 
 
 def _beat() -> Program:

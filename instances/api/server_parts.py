@@ -9,7 +9,7 @@ from computecloud.wire.errors import InvalidInput, NotFound
 from instances import selectors
 from instances.api.base import ComputeView
 from instances.api.server_bodies import MetaBody, MetadataBody
-from instances.services import diagnostics, metadata, security_groups
+from instances.services import diagnostics, guest_password, metadata, security_groups
 
 _IPS = "os_compute_api:ips:"
 _METADATA = "os_compute_api:server-metadata:"
@@ -104,6 +104,22 @@ class MetaView(ComputeView):
         """Remove one item."""
         self.enforce(_METADATA + "delete")
         metadata.remove(self.caller, selectors.instance(server_id, self.caller), key)
+        return self.answer(status=204)
+
+
+class ServerPasswordView(ComputeView):
+    """GET and DELETE /servers/{id}/os-server-password."""
+
+    def get(self, _request: Request, server_id: str) -> HttpResponseBase:
+        """Show the password that the guest has posted, encrypted for the server's key; empty where there is none."""
+        self.no_query()
+        self.enforce("os_compute_api:os-server-password:show")
+        return self.answer({"password": guest_password.read(selectors.instance(server_id, self.caller))})
+
+    def delete(self, _request: Request, server_id: str) -> HttpResponseBase:
+        """Forget the password; the guest's own is not changed."""
+        self.enforce("os_compute_api:os-server-password:clear")
+        guest_password.clear(selectors.instance(server_id, self.caller))
         return self.answer(status=204)
 
 

@@ -27,6 +27,7 @@ urlpatterns: list[URLPattern] = [
     path("servers/<str:server_id>/metadata", server_parts.MetadataView.as_view()),
     path("servers/<str:server_id>/metadata/<str:key>", server_parts.MetaView.as_view()),
     path("servers/<str:server_id>/diagnostics", server_parts.DiagnosticsView.as_view()),
+    path("servers/<str:server_id>/os-server-password", server_parts.ServerPasswordView.as_view()),
     path("servers/<str:server_id>/topology", server_parts.TopologyView.as_view()),
     path("servers/<str:server_id>/tags", server_tags.TagsView.as_view()),
     path("servers/<str:server_id>/tags/<str:tag>", server_tags.TagView.as_view()),

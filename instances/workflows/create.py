@@ -43,7 +43,7 @@ def rank_nodes(ctx: Context) -> None:
 def claim_node(ctx: Context, result: dict[str, Any]) -> None:
     """Claim the best node and give the server its host."""
     node = place.claim_best(place_request(ctx), ctx.scratch, ctx.operation_id)
-    result["node"], ctx.host = node.name, node.host
+    result["node"], result["zone"], ctx.host = node.name, node.zone, node.host
     transitions.advance(
         "create",
         ctx.subject_id,

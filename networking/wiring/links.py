@@ -152,6 +152,7 @@ def _inner(network: NetworkFacts) -> list[str]:
     served = [s for s in network.subnets if s.dhcp_address]
     own = [_with_prefix(str(s.dhcp_address), s.cidr) for s in served]
     own += [] if network.external else _gateways(network)
+    own += [f"{network.metadata_ip}/32"] if network.metadata_ip else []
     mac = names.mac(uuid5(UUID(network.id), "dhcp"))
     if any(s.version == 6 for s in network.subnets):
         own += [f"{link_local(mac)}/64"]

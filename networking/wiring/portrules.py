@@ -9,6 +9,7 @@ import ipaddress
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 
+from networking import metadata_address
 from networking.addressing import link_local
 from networking.facts import PortFacts, RuleFacts, Surroundings
 from networking.protocols import ICMP, ICMPV6, WITH_PORTS
@@ -34,7 +35,7 @@ def port(facts: PortFacts) -> str:
     if not facts.admin_up:
         return "".join(chain(facts.tap + suffix, ["drop"]) for suffix in ("", "_out", "_in"))
     if not facts.anti_spoofing:
-        return chain(facts.tap, ["accept"])
+        return chain(facts.tap, [_asks_as_itself(facts), "accept"])
     out = [f"jump {group_chain(group_id)}_out" for group_id in facts.groups]
     let_in = [f"jump {group_chain(group_id)}_in" for group_id in facts.groups]
     return (
@@ -96,10 +97,21 @@ def own_addresses(facts: PortFacts) -> list[str]:
         "ip protocol udp udp sport 67 drop",
         "meta protocol ip6 udp sport 547 drop",
         "icmpv6 type { nd-router-advert, nd-redirect } drop",
+        _asks_as_itself(facts),
     ]
     for mac, addresses in by_mac.items():
         lines += _from(mac, collapse(addresses, 4), collapse([*addresses, link_local(mac)], 6))
     return [*lines, "drop"]
+
+
+def _asks_as_itself(facts: PortFacts) -> str:
+    """Return what makes an address that the metadata service sees name one port: no other can ask by it.
+
+    It holds for ports without port security too, and for what their allowed pairs let them send elsewhere.
+    """
+    own = [ip.address for ip in facts.fixed_ips if ip.version == 4]
+    senders = f" ip saddr != {inline(own)}" if own else ""
+    return f"ip daddr {metadata_address.ADDRESS}{senders} drop"
 
 
 def _from(mac: str, v4: Sequence[str], v6: Sequence[str]) -> list[str]:
@@ -128,12 +140,13 @@ def _hex(text: str) -> str:
 
 
 def _always_out() -> list[str]:
-    """Return what a guest may always send: questions for its addresses, and who its neighbours are."""
+    """Return what a guest may always send: questions for its addresses, its neighbours, and itself."""
     return [
         f"meta mark {ANSWER} accept",
         f"meta mark {BROKEN} drop",
         "meta protocol arp accept",
         "udp sport 68 udp dport 67 accept",
+        f"ip daddr {metadata_address.ADDRESS} tcp dport {metadata_address.PORT} accept",
         "meta protocol ip6 udp sport 546 udp dport 547 accept",
         f"icmpv6 type {ND_OUT} accept",
     ]

@@ -73,6 +73,11 @@ def _bridge(rules: HostRules) -> str:
             *(portrules.group(around, group_id) for group_id in used),
             *(portrules.port(port) for port in ports),
             _chain("from_ports", "type filter hook prerouting priority -300", _by_name("iifname", ports, "")),
+            _chain(
+                "to_services",
+                "type filter hook forward priority -220",
+                _only_plain(sorted(network.veth for network in rules.networks)),
+            ),
             _chain("sent", "type filter hook forward priority -210", _by_name("iifname", guarded, "_out")),
             _chain("received", "type filter hook forward priority -200", _by_name("oifname", guarded, "_in")),
             _chain(
@@ -125,7 +130,7 @@ def _inet(rules: HostRules) -> str:
                 *([f"udp dport {VXLAN_PORT} ip saddr != {portrules.inline(wire)} drop"] if wire else []),
             ]),
             _chain("passing", "type filter hook forward priority mangle", [
-                "iifname @external ip daddr 169.254.0.0/16 drop",
+                "iifname @external oifname != @external ip daddr 169.254.0.0/16 drop",
                 "oifname @external tcp flags syn / syn,rst tcp option maxseg size set rt mtu",
                 "iifname @external tcp flags syn / syn,rst tcp option maxseg size set rt mtu",
             ]),
@@ -148,6 +153,14 @@ def _plain(name: str, lines: Iterable[str]) -> str:
 def _names(name: str, links: Sequence[str]) -> str:
     elements = "elements = { " + ", ".join(f'"{link}"' for link in links) + " }" if links else ""
     return f"  set {name} {{ type ifname; {elements} }}\n"
+
+
+def _only_plain(services: Sequence[str]) -> list[str]:
+    """Return what keeps frames in several tags from a namespace: the kernel would unpack what no rule has looked at."""
+    if not services:
+        return []
+    links = ", ".join(f'"{link}"' for link in services)
+    return [f"oifname {{ {links} }} meta protocol != {{ arp, ip, ip6 }} drop"]
 
 
 def _by_name(which: str, ports: Iterable[PortFacts], suffix: str) -> list[str]:

@@ -103,6 +103,13 @@ def test_a_fake_cloud_is_redis_web_control_beat_and_a_worker_a_host(installation
     assert sorted(names) == ["beat", "control", "host-fake-1", "host-fake-2", "redis", "web"]
 
 
+def test_a_real_host_has_a_metadata_service_of_its_name(installation: Installation) -> None:
+    settings = {**SETTINGS, "DRIVER": "libvirt", "HOST_NAME": "a"}
+    wanted = {p.name: p for p in programs(installation, settings, own_libvirtd=False)}
+    assert sorted(wanted) == ["beat", "control", "host-a", "metadata", "redis", "web"]
+    assert wanted["metadata"].environment == {"COMPUTECLOUD_HOST_NAME": "a"}
+
+
 def test_a_broker_of_ones_own_replaces_redis(installation: Installation) -> None:
     wanted = programs(installation, {**SETTINGS, "BROKER_URL": "amqp://elsewhere"}, own_libvirtd=False)
     assert "redis" not in [program.name for program in wanted]

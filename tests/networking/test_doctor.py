@@ -5,11 +5,11 @@ from uuid import uuid4
 import pytest
 
 from computecloud.config import CONFIG
-from networking import audit, invariants, selectors, wiring
+from networking import audit, invariants, metadata_address, selectors, wiring
 from networking.facts import PlannedNic
 from networking.models import Port, PortAddress, Subnet
 from networking.services import bind, mark_wired, unbind
-from networking.wiring import linux, presence
+from networking.wiring import linux, namespaces, presence
 from tests.networking.conftest import a_network, a_subnet
 from tests.networking.host import run, seen_from_outside
 from workers.models import Finding, Subject
@@ -97,3 +97,18 @@ def test_each_kind_of_leftover_on_the_host_is_named_and_mended(bound, instance_i
 
 def test_unknown_instances_have_no_ports(db):
     assert selectors.facts_of(uuid4()) == []
+
+
+@pytest.mark.guest
+def test_a_network_whose_guests_get_no_answer_of_the_metadata_service_is_named(bound, monkeypatch):
+    monkeypatch.setattr(wiring, "wires", lambda: True)
+    linux.connect(bound)
+    try:
+        [violation] = invariants.unanswered_networks()
+        assert bound[0].network_id in violation.what
+        [home] = namespaces.present(selectors.tag()).values()
+        with namespaces.listen(home, metadata_address.ADDRESS, metadata_address.PORT):
+            assert list(invariants.unanswered_networks()) == []
+    finally:
+        linux.disconnect(bound)
+        presence.remove_all(selectors.tag())
