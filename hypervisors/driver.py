@@ -13,6 +13,8 @@ from pathlib import Path
 from typing import Any, Protocol
 from uuid import UUID
 
+from hypervisors.hardware import Hardware
+
 
 class PowerState(enum.IntEnum):
     """What a guest does, with the numbers of the Compute API (OS-EXT-STS:power_state)."""
@@ -89,7 +91,7 @@ class GuestSpec:
     disks: tuple[Disk, ...] = ()
     nics: tuple[Nic, ...] = ()
     config_drive: dict[str, bytes] | None = None  # path in the drive to content
-    properties: dict[str, str] = field(default_factory=dict)  # image properties hw_*, os_*
+    hardware: Hardware = field(default_factory=Hardware)
 
 
 @dataclass(frozen=True, slots=True)

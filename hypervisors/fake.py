@@ -10,6 +10,7 @@ from functools import cached_property
 from typing import TypeVar
 from uuid import UUID
 
+from hypervisors import hardware
 from hypervisors.announcer import Announcer
 from hypervisors.driver import (
     CallFailed,
@@ -217,7 +218,7 @@ class FakeDriver:
             disk_gib=self._options.fake_node_disk_gib,
             architecture="x86_64",
             cpu_info={"arch": "x86_64", "model": "fake", "vendor": "none", "features": [], "topology": {}},
-            traits=frozenset({"COMPUTE_IMAGE_TYPE_QCOW2", "COMPUTE_IMAGE_TYPE_RAW"}),
+            traits=frozenset({"COMPUTE_IMAGE_TYPE_QCOW2", "COMPUTE_IMAGE_TYPE_RAW"}) | hardware.all_traits(),
         )
 
     def _list(self, node: str) -> tuple[GuestFacts, ...]:

@@ -10,7 +10,7 @@ from typing import BinaryIO
 
 from computecloud.wire.errors import InvalidInput
 from images.qcow2 import MAGIC, BadQcow2, check_clusters, read_header
-from images.states import DiskFormat
+from images.states import PARTS, DiskFormat
 
 VIRTUAL_MAX_BYTES = 16 << 40
 _HEAD_BYTES = 4096
@@ -51,15 +51,19 @@ class NotWhatItClaims(InvalidInput):
 
 
 def inspect(path: Path, disk_format: DiskFormat) -> int:
-    """Return the virtual size in bytes of the image at path; raises NotWhatItClaims."""
+    """Return the virtual size in bytes of the image at path; raises NotWhatItClaims.
+
+    A kernel or ramdisk may be anything: it is loaded as bytes, and ramdisks are archives.
+    """
     size = path.stat().st_size
     if size == 0:
         raise NotWhatItClaims("The file is empty.")
     with path.open("rb") as file:
         looks = looks_like(file.read(_HEAD_BYTES))
-        if looks != disk_format:
+        wanted = DiskFormat.RAW if disk_format is DiskFormat.AMI else disk_format
+        if disk_format not in PARTS and looks != wanted:
             raise NotWhatItClaims(f"The image is declared {disk_format}, but its content is {looks}.")
-        virtual = size if disk_format is DiskFormat.RAW else _inspect_qcow2(file, size)
+        virtual = _inspect_qcow2(file, size) if disk_format is DiskFormat.QCOW2 else size
     if not 0 < virtual <= VIRTUAL_MAX_BYTES:
         raise NotWhatItClaims(
             f"The file claims a disk of {virtual} bytes; 1 to {VIRTUAL_MAX_BYTES} are accepted."

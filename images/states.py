@@ -28,6 +28,9 @@ class DiskFormat(enum.StrEnum):
 
     QCOW2 = "qcow2"
     RAW = "raw"
+    AMI = "ami"  # a raw disk that is booted by a kernel of its own
+    AKI = "aki"  # a kernel
+    ARI = "ari"  # a ramdisk
 
 
 class MemberStatus(enum.StrEnum):
@@ -58,6 +61,8 @@ class Move:
 
 
 LIVE = frozenset(Status) - {Status.DELETED}
+AMAZON = frozenset({DiskFormat.AMI, DiskFormat.AKI, DiskFormat.ARI})  # disk format and container are the same
+PARTS = frozenset({DiskFormat.AKI, DiskFormat.ARI})  # booted with a disk, not as one
 WHOLE = frozenset({Status.ACTIVE, Status.DEACTIVATED})  # the bytes are there
 
 MOVES: dict[Action, Move] = {

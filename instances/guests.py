@@ -1,16 +1,23 @@
 """From an operation to the guest that a driver is to make: plain values of hypervisors.driver."""
 
-from dataclasses import asdict
+from collections.abc import Mapping
+from dataclasses import asdict, replace
 from typing import Any
 from uuid import UUID
 
 import images.cache
 from hypervisors.driver import Capability, Disk, GuestSpec, Nic
+from hypervisors.hardware import DirectBoot, Hardware
+from images.states import DiskFormat
+from instances import hardware
 from instances.metadata import drive, facts
 from networking.facts import PortFacts
 from workers import secrets
 from workers.driver import driver
 from workers.workflow import Context
+
+CONSOLES = "console=tty0 console=ttyS0"  # where a kernel speaks that nobody gave a command line
+ROOT_NAMES = {"virtio": "vd"}  # disk bus to what Linux calls its disks; sd for the others
 
 
 def spec(ctx: Context) -> GuestSpec:
@@ -28,7 +35,7 @@ def spec(ctx: Context) -> GuestSpec:
         disks=_disks(flavor, params["image"]),
         nics=tuple(_nic(port, params["image"]["properties"]) for port in ports),
         config_drive=_config_drive(ctx, ports),
-        properties=params["image"]["properties"],
+        hardware=_hardware(params),
     )
 
 
@@ -47,13 +54,40 @@ def _disks(flavor: dict[str, Any], image: dict[str, Any]) -> tuple[Disk, ...]:
     base = None
     if Capability.IMAGE_FILES in driver().capabilities:
         base = images.cache.path(UUID(image["id"]))
-    root = Disk("root", flavor["disk_gib"] or image["min_disk_gib"], base, image["disk_format"], bus)
+    root = Disk("root", flavor["disk_gib"] or image["min_disk_gib"], base, _disk_format(image), bus)
     disks = [root]
     if flavor["ephemeral_gib"]:
         disks.append(Disk("ephemeral0", flavor["ephemeral_gib"], bus=bus))
     if flavor["swap_mib"]:
         disks.append(Disk("swap", -(-flavor["swap_mib"] // 1024), bus=bus))
     return tuple(disks)
+
+
+def _disk_format(image: dict[str, Any]) -> str:
+    """Return the format that a driver knows: a disk that needs a kernel of its own is a raw one."""
+    return str(DiskFormat.RAW if image["disk_format"] == DiskFormat.AMI else image["disk_format"])
+
+
+def _hardware(params: Mapping[str, Any]) -> Hardware:
+    """Return the guest's machine; a kernel of its own comes from this host's cache."""
+    machine = hardware.build(hardware.Wanted.of_params(params))
+    given = params["image"]["properties"]
+    if "kernel_id" not in given or Capability.IMAGE_FILES not in driver().capabilities:
+        return machine
+    disk_letters = ROOT_NAMES.get(given.get("hw_disk_bus", "virtio"), "sd")
+    boot = DirectBoot(
+        kernel=images.cache.path(UUID(given["kernel_id"])),
+        ramdisk=images.cache.path(UUID(given["ramdisk_id"])) if "ramdisk_id" in given else None,
+        command_line=given.get("os_command_line") or f"root=/dev/{disk_letters}a {CONSOLES}",
+    )
+    return replace(machine, direct_boot=boot)
+
+
+def image_ids(params: Mapping[str, Any]) -> list[UUID]:
+    """Return the images whose bytes a boot needs: the disk's, and those of a kernel and ramdisk of its own."""
+    image = params["image"]
+    parts = (image["properties"].get(key) for key in ("kernel_id", "ramdisk_id"))
+    return [UUID(image["id"]), *(UUID(part) for part in parts if part)]
 
 
 def _nic(port: PortFacts, properties: dict[str, str]) -> Nic:

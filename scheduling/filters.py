@@ -17,6 +17,12 @@ class Filter:
     keeps: Callable[[Candidate, PlaceRequest], bool]
     words: str
     always: bool = False  # also where an admin forces a host or node
+    details: Callable[[PlaceRequest], str] = lambda _: ""  # what of the request the words are about
+
+    def in_words(self, request: PlaceRequest) -> str:
+        """Say what is wrong with the nodes that this rule removes."""
+        details = self.details(request)
+        return f"{self.words} ({details})" if details else self.words
 
 
 def _is_enabled(node: Candidate, _: PlaceRequest) -> bool:
@@ -56,6 +62,16 @@ def _suits_the_image(node: Candidate, request: PlaceRequest) -> bool:
     )
 
 
+def _has_the_traits(node: Candidate, request: PlaceRequest) -> bool:
+    return request.required_traits <= node.traits and request.forbidden_traits.isdisjoint(node.traits)
+
+
+def _traits_in_words(request: PlaceRequest) -> str:
+    return ", ".join(
+        [*sorted(request.required_traits), *(f"no {one}" for one in sorted(request.forbidden_traits))]
+    )
+
+
 def _stands_with_its_group(node: Candidate, request: PlaceRequest) -> bool:
     return request.group is None or request.group.anchor in (None, node.id)
 
@@ -91,6 +107,12 @@ FILTERS = (
     Filter("not tried", _was_not_tried, "tried before, without success", always=True),
     Filter("capacity", _has_room, "without enough free processors, memory or disk", always=True),
     Filter("image properties", _suits_the_image, "unable to run the image's architecture or hypervisor type"),
+    Filter(
+        "traits",
+        _has_the_traits,
+        "without a device or trait that image or flavor asks for, or with a forbidden one",
+        details=_traits_in_words,
+    ),
     Filter("affinity", _stands_with_its_group, "away from the others of its server group"),
     Filter(
         "anti-affinity", _stands_apart_from_its_group, "with as many of its server group as may be on one"

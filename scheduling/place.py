@@ -46,7 +46,7 @@ class Ranking:
 
 
 def rank(request: PlaceRequest) -> Ranking:
-    """Filter and weigh every node; one query, and up to three for a group and for guests that the request names."""
+    """Filter and weigh every node; one query, and up to four for a group, guests and traits that the request names."""
     left = selectors.candidates()
     request = _looked_up(request, left)
     considered, verdicts = len(left), []
@@ -56,8 +56,9 @@ def rank(request: PlaceRequest) -> Ranking:
         kept = [node for node in left if rule.keeps(node, request)]
         if len(kept) < len(left):
             gone = [node.name for node in left if not rule.keeps(node, request)]
+            words = rule.in_words(request)
             verdicts.append(
-                {"rule": rule.name, "removed": len(gone), "words": rule.words, "nodes": gone[:NAMED_NODES]}
+                {"rule": rule.name, "removed": len(gone), "words": words, "nodes": gone[:NAMED_NODES]}
             )
         left = kept
     ranked = weigh(left, request) if left else []
@@ -71,6 +72,10 @@ def _looked_up(request: PlaceRequest, nodes: list[Candidate]) -> PlaceRequest:
         standing = selectors.standing(named, request.project_id)
         for node in nodes:
             node.guests = frozenset(standing.get(node.id, ()))
+    if request.required_traits or request.forbidden_traits:
+        traits = selectors.traits()
+        for node in nodes:
+            node.traits = traits.get(node.id, frozenset())
     group = selectors.group_rule(request.group_id) if request.group_id else None
     if group is None:
         return request

@@ -31,6 +31,8 @@ class PlaceRequest:
     host: str = ""
     node: str = ""
     image_properties: dict[str, str] = field(default_factory=dict)
+    required_traits: frozenset[str] = frozenset()
+    forbidden_traits: frozenset[str] = frozenset()
     excluded_nodes: frozenset[str] = frozenset()
     forced: bool = False
     group_id: UUID | None = None
@@ -60,7 +62,8 @@ class Stock:
 class Candidate:
     """A node as the rules see it.
 
-    guests: those of the guests that the request names which stand here; members: how many of its group do.
+    guests: those of the guests that the request names which stand here; members: how many of its group do; traits:
+    filled in only for a request that asks for some.
     """
 
     id: UUID
@@ -76,3 +79,4 @@ class Candidate:
     stocks: dict[str, Stock] = field(default_factory=dict)
     guests: frozenset[UUID] = frozenset()
     members: int = 0
+    traits: frozenset[str] = frozenset()

@@ -32,6 +32,11 @@ def candidates() -> list[Candidate]:
     return list(nodes.values())
 
 
+def traits() -> dict[UUID, frozenset[str]]:
+    """Return the traits of each node."""
+    return {id_: frozenset(names) for id_, names in Node.objects.order_by().values_list("id", "traits")}
+
+
 def standing(consumers: Collection[UUID], project_id: str) -> dict[UUID, set[UUID]]:
     """Return which of these consumers stand on which node; another project's stand nowhere."""
     rows = Allocation.objects.filter(consumer_id__in=consumers, project_id=project_id)

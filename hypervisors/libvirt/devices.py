@@ -4,13 +4,13 @@ from pathlib import Path
 
 from lxml import etree
 
-from hypervisors.driver import Disk, Nic
+from hypervisors.driver import Disk, GuestSpec, Nic
+from hypervisors.hardware import Hardware, Tpm
 
 Element = etree._Element
 
-TARGET_PREFIX = {"virtio": "vd", "scsi": "sd", "sata": "sd"}
-NIC_MODELS = frozenset({"virtio", "e1000", "e1000e", "rtl8139"})
-VIDEO_MODELS = frozenset({"vga", "virtio", "cirrus", "bochs", "none"})
+TARGET_PREFIX = {"virtio": "vd", "scsi": "sd", "sata": "sd", "ide": "hd", "usb": "sd"}
+MIB_IN_KIB = 1024
 
 
 def node(tag: str, *children: Element, text: str | None = None, **attributes: str | int) -> Element:
@@ -21,8 +21,11 @@ def node(tag: str, *children: Element, text: str | None = None, **attributes: st
     return element
 
 
-def disk(disk: Disk, path: Path, target: str, *, boot_order: int | None = None) -> Element:
-    """Return a qcow2 disk. Writes wait in the host's cache until the guest flushes: bases are shared in it."""
+def disk(disk: Disk, path: Path, target: str, *, boot_order: int, limits: dict[str, int]) -> Element:
+    """Return a qcow2 disk. Writes wait in the host's cache until the guest flushes: bases are shared in it.
+
+    limits: by the names of iotune's elements.
+    """
     device = node(
         "disk",
         node("driver", name="qemu", type="qcow2", cache="writeback", discard="unmap"),
@@ -32,28 +35,29 @@ def disk(disk: Disk, path: Path, target: str, *, boot_order: int | None = None) 
         type="file",
         device="disk",
     )
-    if boot_order is not None:
-        device.append(node("boot", order=boot_order))
+    device.append(node("boot", order=boot_order))
+    if limits:
+        device.append(node("iotune", *(node(name, text=str(value)) for name, value in limits.items())))
     return device
 
 
-def config_drive(path: Path, target: str) -> Element:
-    """Return the config drive: a read-only virtio disk, since a cloud kernel may know no CD-ROM."""
+def config_drive(path: Path, target: str, *, cdrom_bus: str) -> Element:
+    """Return the config drive: a read-only virtio disk, since a cloud kernel may know no CD-ROM, or a CD-ROM."""
     return node(
         "disk",
         node("driver", name="qemu", type="raw"),
         node("source", file=str(path)),
-        node("target", dev=target, bus="virtio"),
+        node("target", dev=target, bus=cdrom_bus or "virtio"),
         node("readonly"),
         node("serial", text="config-2"),
         type="file",
-        device="disk",
+        device="cdrom" if cdrom_bus else "disk",
     )
 
 
-def interface(nic: Nic) -> Element:
+def interface(nic: Nic, hardware: Hardware) -> Element:
     """Return a NIC on a tap device that is there while the guest runs, in a bridge that the host's wiring made."""
-    return node(
+    device = node(
         "interface",
         node("mac", address=nic.mac),
         node("source", bridge=nic.bridge),
@@ -62,6 +66,12 @@ def interface(nic: Nic) -> Element:
         node("mtu", size=nic.mtu),
         type="bridge",
     )
+    if nic.model == "virtio" and hardware.nic_queues > 1:
+        device.append(node("driver", queues=hardware.nic_queues))
+    rates = {"inbound": hardware.limits.inbound, "outbound": hardware.limits.outbound}
+    if any(rates.values()):
+        device.append(node("bandwidth", *(node(way, **given) for way, given in rates.items() if given)))
+    return device
 
 
 def serial(log: Path) -> Element:
@@ -70,6 +80,11 @@ def serial(log: Path) -> Element:
     virtlogd writes and rotates the log (2 MiB, 3 old ones) where libvirtd uses it, else QEMU writes it.
     """
     return node("serial", node("log", file=str(log), append="on"), node("target", port=0), type="pty")
+
+
+def more_serial(port: int) -> Element:
+    """Return one more serial port, which nobody listens to until it is opened."""
+    return node("serial", node("target", port=port), type="pty")
 
 
 def guest_agent() -> Element:
@@ -92,14 +107,32 @@ def graphics() -> Element:
     )
 
 
-def video(model: str) -> Element:
-    """Return the graphics card."""
-    return node("video", node("model", type=model))
+def video(model: str, ram_mib: int) -> Element:
+    """Return the graphics card; ram_mib 0 leaves its memory to QEMU."""
+    memory = {"vram": ram_mib * MIB_IN_KIB} if ram_mib and model != "none" else {}
+    return node("video", node("model", type=model, **memory))
 
 
-def rng() -> Element:
-    """Return a source of entropy, so that a guest's first boot does not wait for any."""
-    return node("rng", node("backend", model="random", text="/dev/urandom"), model="virtio")
+def inputs(hardware: Hardware) -> list[Element]:
+    """Return the pointer that knows where it is, and the keyboard, where they are asked for."""
+    wanted = {"tablet": hardware.tablet_bus, "keyboard": hardware.keyboard_bus}
+    return [node("input", type=kind, bus=bus) for kind, bus in wanted.items() if bus]
+
+
+def tpm(tpm: Tpm) -> Element:
+    """Return a trusted platform module that swtpm emulates."""
+    return node("tpm", node("backend", type="emulator", version=tpm.version), model=tpm.model)
+
+
+def watchdog(action: str) -> Element:
+    """Return a watchdog, and what the hypervisor does when the guest no longer feeds it."""
+    return node("watchdog", model="i6300esb", action=action)
+
+
+def rng(rate: dict[str, int]) -> Element:
+    """Return a source of entropy, so that a guest's first boot does not wait for any; rate: bytes a period in ms."""
+    limit = [node("rate", **rate)] if rate else []
+    return node("rng", *limit, node("backend", model="random", text="/dev/urandom"), model="virtio")
 
 
 def balloon() -> Element:
@@ -107,9 +140,14 @@ def balloon() -> Element:
     return node("memballoon", node("stats", period=10), model="virtio")
 
 
-def controllers(disks: tuple[Disk, ...]) -> list[Element]:
-    """Return what libvirt would choose otherwise: no USB, virtio for SCSI."""
-    usb = node("controller", type="usb", model="none")
-    if any(disk.bus == "scsi" for disk in disks):
-        return [usb, node("controller", type="scsi", index=0, model="virtio-scsi")]
+def controllers(spec: GuestSpec) -> list[Element]:
+    """Return what libvirt would choose otherwise: USB only where something is on it, virtio for SCSI."""
+    hardware = spec.hardware
+    buses = {*(disk.bus for disk in spec.disks), hardware.cdrom_bus}
+    if "usb" in buses | {hardware.tablet_bus, hardware.keyboard_bus}:
+        usb = node("controller", type="usb", index=0, model="qemu-xhci")
+    else:
+        usb = node("controller", type="usb", model="none")
+    if "scsi" in buses:
+        return [usb, node("controller", type="scsi", index=0, model=hardware.scsi_model)]
     return [usb]

@@ -23,7 +23,17 @@ from hypervisors.driver import (
     PowerState,
     StaleEpoch,
 )
-from hypervisors.libvirt import domainxml, errors, figures, memory, metadata, nodefacts, virtualization
+from hypervisors.libvirt import (
+    abilities,
+    domainxml,
+    errors,
+    figures,
+    machine,
+    memory,
+    metadata,
+    nodefacts,
+    virtualization,
+)
 from hypervisors.libvirt.connection import Connection
 from hypervisors.libvirt.events import DomainEvents, power_of
 from hypervisors.libvirt.folders import GuestFolder, GuestFolders
@@ -124,6 +134,8 @@ class LibvirtDriver:
         folder, seen = self._admit(node, spec.uuid, spec.epoch)
         named = self._connection.call("choose a name", lambda connect: _named(connect, spec, seen))
         xml, digest = domainxml.build(named, self._platform, folder)
+        if abilities.is_asked_for(spec):
+            self._connection.call("ask what it can", lambda connect: self._require_able(connect, spec))
         if seen is None or (not seen.active and (seen.marks is None or seen.marks.definition != digest)):
             self._connection.call("define the guest", lambda connect: connect.defineXML(xml))
         self._run(spec.uuid)
@@ -235,6 +247,10 @@ class LibvirtDriver:
         return self._connection.call(
             "probe for KVM", lambda connect: virtualization.choose(connect, virt_type)
         )
+
+    def _require_able(self, connect: Any, spec: GuestSpec) -> None:
+        machine_type = machine.choose(spec, self._platform)
+        abilities.require(spec, abilities.of_machine(connect, self._platform, machine_type))
 
     def _check(self, node: str) -> None:
         if node != self._node:

@@ -28,6 +28,16 @@ class GuestFolder:
         return self.path / "config.iso"
 
     @property
+    def kernel(self) -> Path:
+        """Return the guest's own copy of a kernel that is booted directly."""
+        return self.path / "kernel"
+
+    @property
+    def ramdisk(self) -> Path:
+        """Return the guest's own copy of the ramdisk that goes with the kernel."""
+        return self.path / "ramdisk"
+
+    @property
     def console(self) -> Path:
         """Return the log of the first serial port."""
         return self.path / "console.log"
@@ -56,6 +66,10 @@ class GuestFolder:
             path = self.disk(disk.name)
             if not path.exists():
                 overlay.make(disk, path, limit_s=limit_s)
+        if (boot := spec.hardware.direct_boot) is not None:
+            _copy(boot.kernel, self.kernel)
+            if boot.ramdisk is not None:
+                _copy(boot.ramdisk, self.ramdisk)
         if spec.config_drive is not None and not self.config_drive.exists():
             configdrive.make(spec.config_drive, self.config_drive)
 
@@ -92,6 +106,16 @@ class GuestFolders:
         except FileNotFoundError:
             return ()
         return tuple(uuid for name in names if (uuid := _uuid(name)))
+
+
+def _copy(source: Path, path: Path) -> None:
+    """Copy a file that is read at every boot, whole or not at all: the cache may forget it, the guest may not."""
+    if path.exists():
+        return
+    half = path.with_name(f".{path.name}.half")
+    shutil.copyfile(source, half)
+    half.chmod(0o600)
+    overlay.finish(half, path)
 
 
 def _uuid(name: str) -> UUID | None:

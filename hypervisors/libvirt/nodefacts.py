@@ -9,7 +9,7 @@ from uuid import UUID
 from lxml import etree
 
 from hypervisors.driver import NodeFacts
-from hypervisors.libvirt import devices, domainxml, virtualization
+from hypervisors.libvirt import abilities, virtualization
 from hypervisors.libvirt.virtualization import Platform
 
 MIB_IN_KIB = 1024
@@ -62,30 +62,15 @@ def own_address() -> str:
 
 
 def _traits(connect: Any, platform: Platform, features: frozenset[str]) -> frozenset[str]:
-    machine = domainxml.MACHINES[platform.architecture][0]
-    able = etree.fromstring(
-        connect.getDomainCapabilities(None, platform.architecture, machine, platform.domain_type)
-    )
-    buses = _values(able, "devices/disk", "bus") & set(devices.TARGET_PREFIX)
-    videos = _values(able, "devices/video", "modelType") & devices.VIDEO_MODELS
-    firmwares = {"UEFI"} if "efi" in _values(able, "os", "firmware") else set()
     return frozenset(
         [
             "COMPUTE_IMAGE_TYPE_QCOW2",
             "COMPUTE_IMAGE_TYPE_RAW",
-            *(f"COMPUTE_STORAGE_BUS_{bus.upper()}" for bus in buses),
-            *(f"COMPUTE_GRAPHICS_MODEL_{video.upper()}" for video in videos),
-            *(f"COMPUTE_NET_VIF_MODEL_{model.upper()}" for model in devices.NIC_MODELS),
-            *(f"COMPUTE_FIRMWARE_{firmware}" for firmware in {"BIOS", *firmwares}),
+            *abilities.of_host(connect, platform).traits(),
             *(f"{family}_ARCH_{platform.architecture.upper()}" for family in ("HW", "COMPUTE")),
             *(f"HW_CPU_X86_{CPU_TRAITS[feature]}" for feature in features & CPU_TRAITS.keys()),
         ]
     )
-
-
-def _values(able: etree._Element, path: str, enum: str) -> set[str]:
-    """Return the values of an enum in libvirt's domain capabilities."""
-    return {str(value.text) for value in able.findall(f"{path}/enum[@name='{enum}']/value")}
 
 
 def _cpu_info(capabilities: str, features: frozenset[str]) -> dict[str, Any]:

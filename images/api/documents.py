@@ -12,10 +12,10 @@ from computecloud.wire.serializers import StrictSerializer, validate
 from images.models import NAME_MAX_CHARS, TAG_MAX_CHARS, Image, ImageMember
 from images.services import Attributes
 from images.services.records import PROPERTIES_MAX, TAGS_MAX
-from images.states import DiskFormat, MemberStatus, Visibility
+from images.states import AMAZON, DiskFormat, MemberStatus, Visibility
 
 PROPERTY_MAX_CHARS = 65_535
-CONTAINER_FORMATS = ("bare",)
+CONTAINER_FORMATS = ("bare", *sorted(map(str, AMAZON)))
 READ_ONLY = frozenset(
     {
         "status",

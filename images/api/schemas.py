@@ -3,7 +3,7 @@
 from typing import Any
 
 from images.models import NAME_MAX_CHARS, TAG_MAX_CHARS
-from images.states import DiskFormat, MemberStatus, Status, Visibility
+from images.states import AMAZON, DiskFormat, MemberStatus, Status, Visibility
 
 _TEXT = {"type": "string"}
 _TEXT_OR_NULL = {"type": ["null", "string"]}
@@ -28,7 +28,7 @@ _IMAGE: dict[str, Any] = {
         "owner": _TEXT_OR_NULL,
         "size": {**_COUNT_OR_NULL, **_OURS},
         "virtual_size": {**_COUNT_OR_NULL, **_OURS},
-        "container_format": {**_TEXT_OR_NULL, "enum": [None, "bare"]},
+        "container_format": {**_TEXT_OR_NULL, "enum": [None, "bare", *sorted(map(str, AMAZON))]},
         "disk_format": {**_TEXT_OR_NULL, "enum": [None, *map(str, DiskFormat)]},
         "created_at": {**_TEXT, **_OURS},
         "updated_at": {**_TEXT, **_OURS},

@@ -11,9 +11,9 @@ from django.utils import timezone
 
 from computecloud.wire.errors import Conflict, Forbidden, InvalidInput, NotFound
 from identity.caller import Caller
-from images import selectors, store
+from images import properties, selectors, store
 from images.models import Image, ImageMember, ImageTag
-from images.states import Action, DiskFormat, Status, Visibility
+from images.states import AMAZON, Action, DiskFormat, Status, Visibility
 from images.transitions import move
 
 TAGS_MAX = 128
@@ -48,6 +48,8 @@ def create(attributes: Attributes, *, image_id: UUID | None = None, caller: Call
     _require_owner_allowed(owner, caller)
     _require_visibility_allowed(attributes.visibility, caller)
     _require_few(attributes.tags, attributes.properties)
+    _require_formats_to_match(attributes)
+    properties.check(attributes.properties)
     now = timezone.now()
     image = Image(
         id=image_id or uuid4(), project_id=owner, created_at=now, updated_at=now, **_columns(attributes)
@@ -73,6 +75,8 @@ def edit(image: Image, attributes: Attributes, *, caller: Caller) -> None:
     if attributes.visibility != image.visibility:
         _require_visibility_allowed(attributes.visibility, caller)
     _require_few(attributes.tags, attributes.properties)
+    _require_formats_to_match(attributes)
+    properties.check(attributes.properties, before=image.properties)
     if (attributes.disk_format, attributes.container_format) != (image.disk_format, image.container_format):
         _require_queued(image)
     now = timezone.now()
@@ -158,11 +162,21 @@ def _require_visibility_allowed(visibility: Visibility, caller: Caller) -> None:
         raise Forbidden("Only an administrator may make an image public; use shared, community or private.")
 
 
-def _require_few(tags: frozenset[str], properties: dict[str, str]) -> None:
+def _require_few(tags: frozenset[str], given: dict[str, str]) -> None:
     if len(tags) > TAGS_MAX:
         raise InvalidInput(f"An image may have {TAGS_MAX} tags, not {len(tags)}.")
-    if len(properties) > PROPERTIES_MAX:
-        raise InvalidInput(f"An image may have {PROPERTIES_MAX} properties, not {len(properties)}.")
+    if len(given) > PROPERTIES_MAX:
+        raise InvalidInput(f"An image may have {PROPERTIES_MAX} properties, not {len(given)}.")
+
+
+def _require_formats_to_match(attributes: Attributes) -> None:
+    """Refuse a kernel in a container of another kind, in Glance's words."""
+    formats = (attributes.disk_format, attributes.container_format)
+    if None not in formats and set(formats) & AMAZON and formats[0] != formats[1]:
+        raise InvalidInput(
+            "Invalid mix of disk and container formats. When setting a disk or container format to one of "
+            "'aki', 'ari', or 'ami', the container and disk formats must match."
+        )
 
 
 def _require_queued(image: Image) -> None:

@@ -262,6 +262,7 @@ BEHAVIOURS = (
     Behaviour("services_by_uuid", since="2.53"),
     Behaviour("description_defaults_to_name", until="2.18"),
     Behaviour("public_flavor_has_no_access_list", since="2.7"),
+    Behaviour("extra_specs_are_checked", since="2.86"),
 )
 
 CHANGES = Changes(

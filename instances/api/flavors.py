@@ -11,7 +11,7 @@ from rest_framework.request import Request
 from computecloud.wire.errors import Conflict, InvalidInput, NotFound
 from computecloud.wire.paging import Page
 from identity import sharing
-from instances import selectors
+from instances import hardware, selectors
 from instances.api.base import ComputeView
 from instances.api.bodies import CreateFlavor, ExtraSpecsBody, TenantAccess, UpdateFlavor
 from instances.api.queries import FlavorsQuery
@@ -188,6 +188,8 @@ class ExtraSpecsView(ComputeView):
         self.no_query()
         self.enforce(_SPECS + "create")
         specs = self.body(ExtraSpecsBody)["extra_specs"]
+        if self.behaves("extra_specs_are_checked"):
+            hardware.check_specs(specs)
         flavors.set_extra_specs(flavor_id, specs)
         return self.answer({"extra_specs": specs})
 
@@ -211,6 +213,8 @@ class ExtraSpecView(ComputeView):
         specs = self.check(ExtraSpecsBody, {"extra_specs": self.payload()})["extra_specs"]
         if list(specs) != [key]:
             raise InvalidInput("Request body and URI mismatch")
+        if self.behaves("extra_specs_are_checked"):
+            hardware.check_specs(specs)
         flavors.set_extra_specs(flavor_id, specs)
         return self.answer(specs)
 

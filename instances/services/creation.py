@@ -105,6 +105,7 @@ def _look_up(caller: Caller, request: ServerRequest) -> _Found:
     except NotFound:
         raise InvalidInput("Can not find requested image") from None
     fitting.check_size(caller, flavor, image)
+    fitting.check_hardware(flavor, image)
     key = None
     if request.key_name is not None:
         try:

@@ -10,7 +10,7 @@ import scheduling.selectors
 from computecloud.wire.errors import Forbidden, InvalidInput
 from identity.caller import Caller
 from images.services import ImageFacts
-from instances import hints, policies, selectors
+from instances import hardware, hints, policies, selectors
 from instances.models import Flavor
 from instances.services.requests import Destination
 from scheduling.models import Node
@@ -38,6 +38,13 @@ def check_size(caller: Caller, flavor: Flavor, image: ImageFacts) -> None:
             "Flavor's disk is too small for requested image. "
             f"Flavor disk is {flavor.disk * _GIB} bytes, image is {image.size_bytes} bytes."
         )
+
+
+def check_hardware(flavor: Flavor, image: ImageFacts) -> None:
+    """Raise InvalidInput where flavor and image do not agree on the machine, or name what cannot be."""
+    hardware.build(
+        hardware.Wanted(flavor.name, flavor.vcpus, flavor.extra_specs, image.name, image.properties)
+    )
 
 
 def check_destination(wanted: Destination) -> None:

@@ -2,7 +2,6 @@
 
 from functools import partial
 from typing import Any
-from uuid import UUID
 
 from django.db import transaction
 
@@ -10,7 +9,7 @@ import networking.services
 from computecloud.config import CONFIG
 from hypervisors.driver import Capability, PowerState
 from images import transfers
-from instances import addresses, guests, hints, transitions
+from instances import addresses, guests, hardware, hints, transitions
 from instances.states import TaskState
 from instances.workflows import deadlines
 from networking import wiring
@@ -83,11 +82,13 @@ def unwire_ports(ctx: Context) -> None:
 
 
 def fetch_image(ctx: Context) -> Wait | None:
-    """Have the image in this host's cache; wait while it is on its way."""
+    """Have the image in this host's cache, its kernel and ramdisk too; wait while one is on its way."""
     if Capability.IMAGE_FILES not in driver().capabilities:
         return None
-    progress = transfers.fetch(UUID(ctx.params["image"]["id"]), partial(recovery.wake, ctx.subject_id))
-    return Wait(LOOK_AGAIN_S, progress, slow=True) if progress else None
+    for image_id in guests.image_ids(ctx.params):
+        if progress := transfers.fetch(image_id, partial(recovery.wake, ctx.subject_id)):
+            return Wait(LOOK_AGAIN_S, progress, slow=True)
+    return None
 
 
 def make_disks(ctx: Context) -> None:
@@ -168,6 +169,7 @@ def place_request(ctx: Context) -> PlaceRequest:
     """Return what the boot asks of scheduling."""
     flavor, params = ctx.params["flavor"], ctx.params
     disk_gib = flavor["disk_gib"] + flavor["ephemeral_gib"] + -(-flavor["swap_mib"] // 1024)
+    required, forbidden = hardware.traits(hardware.Wanted.of_params(params))
     return PlaceRequest(
         consumer_id=ctx.subject_id,
         project_id=ctx.project_id,
@@ -176,6 +178,8 @@ def place_request(ctx: Context) -> PlaceRequest:
         host=params.get("forced_host") or "",
         node=params.get("forced_node") or "",
         image_properties=params["image"]["properties"],
+        required_traits=required,
+        forbidden_traits=forbidden,
         excluded_nodes=frozenset(ctx.results.get("excluded", [])),
         forced=_is_forced(params) and not params.get("filters_apply", True),
         **hints.wishes(params.get("hints") or {}),

@@ -10,6 +10,7 @@ from uuid import UUID, uuid4
 import pytest
 
 from hypervisors.driver import CallFailed, Disk, GuestSpec
+from hypervisors.hardware import DirectBoot, Hardware
 from hypervisors.libvirt import overlay
 from hypervisors.libvirt.folders import GuestFolder, GuestFolders
 from hypervisors.libvirt.overlay import GIB
@@ -166,3 +167,27 @@ def test_the_console_goes_on_from_the_log_before(folder: GuestFolder) -> None:
     assert folder.console_end(7) == b"3456789"
     assert folder.console_end(100) == b"0123456789"
     assert folder.console_end(-1) == b""
+
+
+def test_a_kernel_and_ramdisk_are_copied_once_and_for_their_owner_alone(
+    folder: GuestFolder, spec: GuestSpec, tmp_path: Path
+) -> None:
+    kernel, ramdisk = tmp_path / "k", tmp_path / "r"
+    kernel.write_bytes(b"kernel")
+    ramdisk.write_bytes(b"ramdisk")
+    booted = replace(spec, hardware=Hardware(direct_boot=DirectBoot(kernel, ramdisk, "quiet")))
+    folder.make(booted, limit_s=60)
+    kernel.unlink()
+    ramdisk.write_bytes(b"another")
+    folder.make(booted, limit_s=60)
+    assert (folder.kernel.read_bytes(), folder.ramdisk.read_bytes()) == (b"kernel", b"ramdisk")
+    assert folder.kernel.stat().st_mode & 0o777 == 0o600
+
+
+def test_a_kernel_that_is_not_there_leaves_no_half_of_it(
+    folder: GuestFolder, spec: GuestSpec, tmp_path: Path
+) -> None:
+    booted = replace(spec, hardware=Hardware(direct_boot=DirectBoot(tmp_path / "nowhere")))
+    with pytest.raises(FileNotFoundError):
+        folder.make(booted, limit_s=60)
+    assert not folder.kernel.exists()

@@ -4,14 +4,17 @@ import os
 from dataclasses import replace
 from pathlib import Path
 
+import msgspec
 import pytest
 from lxml import etree
 
 from hypervisors.driver import CallFailed, Disk, GuestSpec, Nic
+from hypervisors.hardware import Hardware, Topology
 from hypervisors.libvirt import domainxml, metadata
 from tests.hypervisors.guests import FOLDER, GUESTS, TCG, UUID_A
 
 GOLDEN = Path(__file__).parent / "golden"
+SCHEMA = Path("/usr/share/libvirt/schemas/domain.rng")
 PLAIN, _ = GUESTS["plain-tcg"]
 
 
@@ -23,6 +26,27 @@ def test_a_guests_xml_is_the_golden_one(name: str) -> None:
     if os.environ.get("UPDATE_GOLDEN"):
         golden.write_text(xml)
     assert xml == golden.read_text()
+
+
+@pytest.fixture(scope="module")
+def schema() -> etree.RelaxNG:
+    """libvirt's own schema of a domain."""
+    if not SCHEMA.exists():
+        pytest.skip("libvirt's schemas are not installed")
+    return etree.RelaxNG(etree.parse(SCHEMA))
+
+
+@pytest.mark.parametrize("name", GUESTS)
+def test_a_guests_xml_is_what_libvirts_schema_takes(name: str, schema: etree.RelaxNG) -> None:
+    spec, platform = GUESTS[name]
+    schema.assertValid(etree.fromstring(domainxml.build(spec, platform, FOLDER)[0]))
+
+
+def test_a_spec_is_the_same_after_a_journey_as_json() -> None:
+    for spec, _ in GUESTS.values():
+        if spec.config_drive and "\ud800" not in spec.display_name:
+            told = msgspec.json.encode(spec, enc_hook=str)
+            assert msgspec.json.decode(told, type=GuestSpec, dec_hook=lambda kind, text: kind(text)) == spec
 
 
 def test_every_golden_file_has_its_guest() -> None:
@@ -56,7 +80,13 @@ def test_the_digest_changes_with_the_guest_but_not_with_its_epoch_or_name() -> N
 @pytest.mark.parametrize(
     ("spec", "words"),
     [
-        (replace(PLAIN, disks=(Disk("root", 1, bus="ide"),)), "no disk bus 'ide'"),
+        (replace(PLAIN, disks=(Disk("root", 1, bus="fdc"),)), "no disk bus 'fdc'"),
+        (
+            replace(PLAIN, disks=(Disk("root", 1, bus="ide"),), hardware=Hardware(machine="pc-q35-7.2")),
+            "hw_machine_type=pc-q35-7.2 has no ide bus",
+        ),
+        (replace(PLAIN, disks=tuple(Disk(f"d{n}", 1, bus="ide") for n in range(5))), "at most 4 disks"),
+        (replace(PLAIN, vcpus=3, hardware=Hardware(topology=Topology(2, 1, 1))), "make 2 of 3 processors"),
         (replace(PLAIN, disks=(Disk("../root", 1),)), "cannot be named"),
         (replace(PLAIN, disks=(Disk("", 1),)), "cannot be named"),
         (replace(PLAIN, disks=tuple(Disk(f"d{n}", 1) for n in range(27))), "at most 26 disks"),
@@ -64,8 +94,8 @@ def test_the_digest_changes_with_the_guest_but_not_with_its_epoch_or_name() -> N
             replace(PLAIN, nics=(Nic(UUID_A, "fa:16:3e:00:00:01", "tap1", "br", model="ne2k"),)),
             "no NIC model",
         ),
-        (replace(PLAIN, properties={"hw_machine_type": "isapc"}), "hw_machine_type may be"),
-        (replace(PLAIN, properties={"hw_video_model": "voodoo"}), "hw_video_model may not be"),
+        (replace(PLAIN, hardware=Hardware(machine="isapc")), "hw_machine_type may be"),
+        (replace(PLAIN, hardware=Hardware(video_model="voodoo")), "hw_video_model may not be"),
     ],
 )
 def test_what_no_guest_can_have_is_refused_in_words(spec: GuestSpec, words: str) -> None:

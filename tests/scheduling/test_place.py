@@ -48,6 +48,12 @@ def test_the_emptiest_node_is_chosen_and_claimed(host_with):
             "1 unable to run the image's architecture",
         ),
         ({}, {"image_properties": {"img_hv_type": "xen"}}, "1 unable to run the image's architecture"),
+        (
+            {},
+            {"required_traits": frozenset({"COMPUTE_SECURITY_TPM_2_0"})},
+            "1 without a device or trait that image or flavor asks for, or with a forbidden one "
+            "(COMPUTE_SECURITY_TPM_2_0)",
+        ),
     ],
 )
 def test_each_filter_removes_a_node_and_says_why(host_with, columns, wanted, words):
@@ -74,6 +80,20 @@ def test_each_hint_removes_a_node_and_says_why(host_with, wanted, words):
     ranking = place.rank(request(**wanted))
     assert ranking.best == []
     assert words in ranking.in_words()
+
+
+def test_a_guest_goes_where_its_traits_are_and_the_forbidden_ones_are_not(host_with):
+    host_with(
+        "a",
+        facts("plain"),
+        facts("gold", traits=frozenset({"G"})),
+        facts("both", traits=frozenset({"G", "L"})),
+    )
+    wanted = {"required_traits": frozenset({"G"}), "forbidden_traits": frozenset({"L"})}
+    assert [node.name for node in place.rank(request(**wanted)).best] == ["gold"]
+    ranking = place.rank(request(**(wanted | {"node": "plain"})))
+    assert "2 not the host or node asked for, 1 without a device" in ranking.in_words()
+    assert "(G, no L)" in ranking.in_words()
 
 
 def test_a_node_near_the_address_that_answers_the_query_stays(host_with):
