@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from functools import cache
 from uuid import UUID
 
-from django.db.models import Q, QuerySet
+from django.db.models import F, Q, QuerySet
 
 from computecloud.config import CONFIG
 from computecloud.wire.caller import Caller
@@ -187,19 +187,30 @@ def bound_ports(host: str) -> list[Port]:
 
 
 def facts_of(instance_id: UUID) -> list[PortFacts]:
-    """Return an instance's network cards in order; four queries, however many there are."""
-    return facts_of_ports(ports_of_instance(instance_id))
+    """Return an instance's network cards in order; three queries, however many there are."""
+    return _facts(Port.objects.filter(instance_id=instance_id))
 
 
-def facts_of_ports(ports: list[Port]) -> list[PortFacts]:
-    """Return the facts of ports that were read with their networks; three queries, however many there are."""
+def facts_on(host: str) -> list[PortFacts]:
+    """Return the ports bound to a host; three queries, however many there are."""
+    return _facts(Port.objects.filter(host=host))
+
+
+def _facts(rows: QuerySet[Port]) -> list[PortFacts]:
+    ports: dict[UUID, Port] = {}
+    groups: dict[UUID, list[UUID]] = defaultdict(list)
+    in_order = rows.select_related("network").order_by("index", "id", "memberships__id")
+    for port in in_order.annotate(group=F("memberships__group")):  # a row for each group of a port
+        ports[port.id] = port
+        if port.group is not None:
+            groups[port.id].append(port.group)
     if not ports:
         return []
-    by_network = subnets_of(port.network_id for port in ports)
-    by_port = addresses_of(port.id for port in ports)
-    groups = groups_of(port.id for port in ports)
+    by_network = subnets_of(port.network_id for port in ports.values())
+    by_port = addresses_of(ports)
     return [
-        port_facts(port, by_port[port.id], by_network[port.network_id], groups[port.id]) for port in ports
+        port_facts(port, by_port[port.id], by_network[port.network_id], groups[port.id])
+        for port in ports.values()
     ]
 
 
