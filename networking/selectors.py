@@ -1,14 +1,16 @@
 """Reads: what a caller may see, and what a host must know of a guest's ports."""
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from functools import cache
+from typing import TypeVar
 from uuid import UUID
 
-from django.db.models import F, Q, QuerySet
+from django.db.models import F, Model, Q, QuerySet
 
 from computecloud.config import CONFIG
 from computecloud.wire.caller import Caller
+from computecloud.wire.errors import NotFound
 from networking import names
 from networking.errors import (
     NetworkNotFound,
@@ -30,6 +32,8 @@ from networking.models import (
     SecurityGroupRule,
     Subnet,
 )
+
+T = TypeVar("T", bound=Model)
 
 
 @cache
@@ -103,49 +107,38 @@ def rbac_policies(caller: Caller) -> QuerySet[RbacPolicy]:
 
 def security_group(caller: Caller, group_id: UUID) -> SecurityGroup:
     """Return one group that the caller may see; raises SecurityGroupNotFound."""
-    found = security_groups(caller).filter(pk=group_id).first()
-    if found is None:
-        raise SecurityGroupNotFound(group_id)
-    return found
+    return _one(security_groups(caller), group_id, SecurityGroupNotFound)
 
 
 def security_group_rule(caller: Caller, rule_id: UUID) -> SecurityGroupRule:
     """Return one rule that the caller may see; raises SecurityGroupRuleNotFound."""
-    found = security_group_rules(caller).filter(pk=rule_id).first()
-    if found is None:
-        raise SecurityGroupRuleNotFound(rule_id)
-    return found
+    return _one(security_group_rules(caller), rule_id, SecurityGroupRuleNotFound)
 
 
 def rbac_policy(caller: Caller, policy_id: UUID) -> RbacPolicy:
     """Return one policy that the caller may see; raises RbacPolicyNotFound."""
-    found = rbac_policies(caller).filter(pk=policy_id).first()
-    if found is None:
-        raise RbacPolicyNotFound(policy_id)
-    return found
+    return _one(rbac_policies(caller), policy_id, RbacPolicyNotFound)
 
 
 def network(caller: Caller, network_id: UUID) -> Network:
     """Return one network that the caller may see; raises NetworkNotFound."""
-    found = networks(caller).filter(pk=network_id).first()
-    if found is None:
-        raise NetworkNotFound(network_id)
-    return found
+    return _one(networks(caller), network_id, NetworkNotFound)
 
 
 def subnet(caller: Caller, subnet_id: UUID) -> Subnet:
     """Return one subnet that the caller may see, with its network; raises SubnetNotFound."""
-    found = subnets(caller).select_related("network").filter(pk=subnet_id).first()
-    if found is None:
-        raise SubnetNotFound(subnet_id)
-    return found
+    return _one(subnets(caller).select_related("network"), subnet_id, SubnetNotFound)
 
 
 def port(caller: Caller, port_id: UUID) -> Port:
     """Return one port that the caller may see, with its network; raises PortNotFound."""
-    found = ports(caller).select_related("network").filter(pk=port_id).first()
+    return _one(ports(caller).select_related("network"), port_id, PortNotFound)
+
+
+def _one(rows: QuerySet[T], pk: UUID, missing: Callable[[UUID], NotFound]) -> T:
+    found = rows.filter(pk=pk).first()
     if found is None:
-        raise PortNotFound(port_id)
+        raise missing(pk)
     return found
 
 
