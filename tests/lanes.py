@@ -1,8 +1,8 @@
 """Which tests run side by side: those of one lane take turns, and no lane disturbs another.
 
 A plugin of pytest (`-p tests.lanes` in pyproject.toml) for `bin/test guest` and `bin/test cloud`: on a slow machine a
-guest that boots leaves the second core with nothing to do. A lane is a folder of tests; all clouds with real guests
-are one more, as each changes the machine's links and sees those of its like. Their tests have `_real_` in their names.
+guest that boots leaves the second core with nothing to do. A lane is a folder of tests; the tests of clouds with real
+guests are one more, so that they share one. They have `_real_` in their names.
 """
 
 from typing import Any
@@ -35,7 +35,7 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Lanes | None
 
 
 def pytest_itemcollected(item: pytest.Item) -> None:
-    """Refuse a test of a real cloud whose name does not say so: it would get into another one's way."""
+    """Refuse a test of a real cloud whose name does not say so: each process would start one."""
     real = "real_cloud" in getattr(item, "fixturenames", ())
     if real and REAL not in item.nodeid and not item.get_closest_marker("faults"):  # those are run one by one
         raise pytest.UsageError(f"{item.nodeid} is of a real cloud; give it a name with {REAL}")

@@ -1,6 +1,7 @@
 """libvirtd on this machine: one that runs already is used; where none does, we run our own."""
 
 import os
+import shutil
 import subprocess
 import time
 from collections.abc import Iterator
@@ -23,6 +24,7 @@ ACCOUNT = {
     "group": f"{QEMU_USER}:x:64055:\n",
 }
 LOGS = Path("/var/log/libvirt")
+RUN = Path("/run/libvirt")
 # The first to ask waits while libvirt tries QEMU out: 2 s, ten times that where the machine is busy.
 PROBE_S = 60
 START_S = 60.0
@@ -72,6 +74,8 @@ def write_configuration(installation: Installation) -> None:
 
 def start_log_daemon(installation: Installation) -> None:
     """Start virtlogd, if none runs. It writes the guests' consoles and must outlive bin/down, as they do."""
+    if not RUN.exists():
+        _run_is_ours(installation).touch()
     if _runs(Path("/run/virtlogd.pid")) or _runs(_pid_file(installation)):
         return
     pid_file = _pid_file(installation)
@@ -79,7 +83,7 @@ def start_log_daemon(installation: Installation) -> None:
     LOGS.mkdir(exist_ok=True)  # the package leaves that to another one
     command = [which("virtlogd", "libvirt-daemon"), "--daemon", "--pid-file", str(pid_file)]
     result = subprocess.run(command, capture_output=True, text=True, check=False)
-    if result.returncode and not Path("/run/libvirt/virtlogd-sock").exists():
+    if result.returncode and not (RUN / "virtlogd-sock").exists():
         raise Failure(
             f"virtlogd did not start: {result.stderr.strip()}",
             advice="start virtlogd by hand, then run bin/up again",
@@ -92,6 +96,14 @@ def stop_log_daemon(installation: Installation) -> None:
     if _runs(pid_file):
         end([int(pid_file.read_text())])
     pid_file.unlink(missing_ok=True)
+
+
+def remove_run(installation: Installation) -> None:
+    """Remove libvirt's folder in /run if it came with us; it stays where anybody else's guests or daemons use it."""
+    if not _run_is_ours(installation).exists() or any(RUN.glob("qemu/*.xml")):
+        return
+    if not (_runs(Path("/run/virtlogd.pid")) or answers(URI)):
+        shutil.rmtree(RUN, ignore_errors=True)
 
 
 @contextmanager
@@ -122,6 +134,10 @@ def serving(installation: Installation, settings: dict[str, str]) -> Iterator[No
 
 def _pid_file(installation: Installation) -> Path:
     return installation.run / "virtlogd.pid"
+
+
+def _run_is_ours(installation: Installation) -> Path:
+    return installation.run / "libvirt-is-ours"
 
 
 def _runs(pid_file: Path) -> bool:

@@ -23,6 +23,7 @@ def purge(installation: Installation, settings: dict[str, str], progress: Progre
             step.note = f"{remove_wiring(installation, settings)} things"
     stop(installation, settings, progress)
     libvirt_daemon.stop_log_daemon(installation)
+    libvirt_daemon.remove_run(installation)
     with progress.step("Remove data") as step:
         shutil.rmtree(installation.state, ignore_errors=True)
         link = ROOT / "clouds.yaml"

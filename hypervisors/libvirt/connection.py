@@ -158,7 +158,7 @@ class Connection:
                     self._connect, self._release, self._doubted = fresh, release, False
                 if self._closed:
                     self._put_away()
-                self._opening = fresh is None and not self._closed
+                self._opening = not self._closed and not (fresh is not None and fresh.isAlive())
                 self._changed.notify_all()
                 if not self._opening:
                     return

@@ -1,6 +1,8 @@
 """Domain events of a connection, as the power changes they are."""
 
+import threading
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any, Final
 from uuid import UUID
 
@@ -29,6 +31,14 @@ _EVENTS: Final = {
 }
 
 
+AGAIN_S = 5.0
+"""After which every guest's state is told once more on a fresh connection.
+
+A libvirtd that was just started takes each guest for running until it has asked it, and sends no event for one that
+has died meanwhile.
+"""
+
+
 def power_state(state: int) -> PowerState:
     """Return the power state of a virDomainState."""
     return _STATES.get(state, PowerState.NOSTATE)
@@ -44,8 +54,9 @@ def power_of(domain: Any, state: int) -> PowerState:
 class DomainEvents:
     """Announces the power changes of one node, whichever connection is the newest."""
 
-    def __init__(self, node: str, announcer: Announcer) -> None:
+    def __init__(self, node: str, announcer: Announcer, *, again_s: float = AGAIN_S) -> None:
         self._node = node
+        self._again_s = again_s
         self._announcer = announcer
         self._generation = 0
 
@@ -58,10 +69,27 @@ class DomainEvents:
         registered = connect.domainEventRegisterAny(
             None, libvirt.VIR_DOMAIN_EVENT_ID_LIFECYCLE, self._on_lifecycle, self._generation
         )
-        if self._announcer.heard:
-            for domain, stats in connect.getAllDomainStats(libvirt.VIR_DOMAIN_STATS_STATE):
-                self._announce(domain, power_of(domain, stats["state.state"]))
-        return lambda: connect.domainEventDeregisterAny(registered)
+        if not self._announcer.heard:
+            return lambda: connect.domainEventDeregisterAny(registered)
+        self._tell_all(connect)
+        again = threading.Timer(self._again_s, self._tell_all_again, [connect, self._generation])
+        again.daemon = True
+        again.start()
+
+        def release() -> None:
+            again.cancel()
+            connect.domainEventDeregisterAny(registered)
+
+        return release
+
+    def _tell_all(self, connect: Any) -> None:
+        for domain, stats in connect.getAllDomainStats(libvirt.VIR_DOMAIN_STATS_STATE):
+            self._announce(domain, power_of(domain, stats["state.state"]))
+
+    def _tell_all_again(self, connect: Any, generation: int) -> None:
+        with suppress(libvirt.libvirtError):  # the connection is lost: the next one tells them
+            if generation == self._generation:
+                self._tell_all(connect)
 
     def _on_lifecycle(self, _connect: Any, domain: Any, event: int, detail: int, generation: int) -> None:
         if generation == self._generation and event in _EVENTS:

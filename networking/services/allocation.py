@@ -14,7 +14,7 @@ from typing import TypeVar
 from uuid import UUID
 
 from django.db import IntegrityError, transaction
-from django.db.models import Exists, F, OuterRef
+from django.db.models import Exists, OuterRef
 
 from computecloud.wire.errors import Conflict
 from networking import addressing
@@ -27,8 +27,10 @@ from networking.errors import (
     SubnetNotFound,
 )
 from networking.models import Port, PortAddress, Subnet
+from workers import sql
 
 ATTEMPTS = 10
+_TURN = "UPDATE networking_subnet SET cursor = cursor + 1 WHERE id = %(id)s RETURNING cursor, pools"
 AUTOMATIC = ("slaac", "dhcpv6-stateless")
 T = TypeVar("T")
 
@@ -132,16 +134,16 @@ def _any(port: Port, choices: list[Subnet], attempt: int) -> PortAddress:
 
 
 def _next_free(subnet: Subnet, attempt: int) -> int | None:
-    rows = Subnet.objects.filter(pk=subnet.pk)
-    if not rows.update(cursor=F("cursor") + 1):
+    turned = sql.fetch(_TURN, {"id": subnet.pk})
+    if not turned:
         raise SubnetNotFound(subnet.pk)
-    after, stored = rows.values_list("cursor", "pools").get()
-    pools = addressing.as_offsets(ipaddress.ip_network(subnet.cidr), stored)
+    [(after, stored)] = turned
+    pools = addressing.as_offsets(ipaddress.ip_network(subnet.cidr), sql.as_json(stored))
     offset = addressing.next_in(pools, after - 1)
     if offset is None or attempt > 0:
         offset = _first_gap(subnet, pools, after - 1)
     if offset is not None and offset != after - 1:
-        rows.update(cursor=offset + 1)
+        Subnet.objects.filter(pk=subnet.pk).update(cursor=offset + 1)
     return offset
 
 

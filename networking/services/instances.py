@@ -14,11 +14,12 @@ from computecloud.wire.errors import Forbidden, InvalidInput, QuotaExceeded
 from networking import names, selectors, wiring
 from networking.errors import NetworkNotFound, PortInUse, PortNotFound
 from networking.facts import PlannedNic, PortFacts
-from networking.models import Network, Port, PortAddress, PortStatus, SecurityGroup, Subnet
+from networking.models import Network, Port, PortAddress, PortGroup, PortStatus, SecurityGroup, Subnet
 from networking.services import groups, spreading
 from networking.services.allocation import WantedIp, give, until_unique
 from networking.services.auto import auto_network, default_network
 from networking.services.ports import put_in_groups
+from workers import sql
 from workers.models import utc_now
 
 NICS_MAX = 16
@@ -130,7 +131,9 @@ def unbind(instance_id: UUID) -> None:
         held.filter(made_by_instance=False).update(
             instance_id=None, device_id="", device_owner="", host="", status=PortStatus.DOWN, index=0, tag=""
         )
-        held.delete()
+        PortAddress.objects.filter(port__in=held).delete()
+        PortGroup.objects.filter(port__in=held).delete()
+        sql.execute("DELETE FROM networking_port WHERE instance_id = %(id)s", {"id": instance_id})
 
 
 @dataclass(frozen=True, slots=True)

@@ -42,9 +42,7 @@ def follow(host: str) -> bool:
     """
     from networking import selectors, surroundings
 
-    def read() -> list[PortFacts]:
-        return selectors.facts_of_ports(selectors.bound_ports(host))
-
+    read = partial(selectors.facts_on, host)
     return linux.follow(selectors.tag(), read, partial(surroundings.of, host=host))
 
 

@@ -57,10 +57,14 @@ def run(command: Sequence[str], *, script: str = "") -> str:
     return done.stdout
 
 
-def ip(lines: Sequence[str], *, namespace: str = "") -> None:
-    """Run lines of `ip` commands in one process, in the host's root namespace or another; raises WiringFailed."""
+def ip(lines: Sequence[str], *, namespace: str = "", to_the_end: bool = False) -> None:
+    """Run lines of `ip` commands in one process, in the host's root namespace or another; raises WiringFailed.
+
+    to_the_end: a line that fails does not keep those after it from being run.
+    """
     if lines:
-        run(["ip", *(["-n", namespace] if namespace else []), "-batch", "-"], script="\n".join(lines) + "\n")
+        options = [*(["-n", namespace] if namespace else []), *(["-force"] if to_the_end else [])]
+        run(["ip", *options, "-batch", "-"], script="\n".join(lines) + "\n")
 
 
 def nft(script: str) -> None:

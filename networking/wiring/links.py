@@ -4,6 +4,7 @@ import ipaddress
 import json
 import os
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from uuid import UUID, uuid5
 
@@ -40,7 +41,7 @@ def make(network: NetworkFacts, taps: Iterable[str]) -> None:
         (NAMESPACES / network.namespace).unlink(
             missing_ok=True
         )  # what a process killed in `netns add` leaves
-        _delete_orphan(network.veth)
+        remove([network.veth])  # its other end went with the namespace it was in
         lines.append(f"netns add {network.namespace}")
     if not exists(network.bridge):
         lines.append(f"link add {network.bridge} type bridge forward_delay 0 mcast_snooping 0")
@@ -51,23 +52,26 @@ def make(network: NetworkFacts, taps: Iterable[str]) -> None:
     ip(_inner(network), namespace=network.namespace)
 
 
-def _delete_orphan(veth: str) -> None:
-    """Have a veth gone whose other end went with its namespace; the kernel may be taking it away at this moment."""
-    if exists(veth):
-        try:
-            ip([f"link del {veth}"])
-        except WiringFailed:
-            if exists(veth):
-                raise
+def remove(names_of_links: Iterable[str], namespaces: Iterable[str] = ()) -> None:
+    """Have these gone, as far as they are there; raises WiringFailed.
+
+    Some go by themselves meanwhile: a tap device with its guest, a veth with the namespace of its other end.
+    """
+    links, spaces = list(names_of_links), list(namespaces)
+    lines = [f"link del {link}" for link in links if exists(link)]
+    lines += [f"netns del {name}" for name in spaces if (NAMESPACES / name).exists()]
+    try:
+        ip(lines, to_the_end=True)
+    except WiringFailed:
+        if any(map(exists, links)) or any((NAMESPACES / name).exists() for name in spaces):
+            raise
 
 
-def unmake_lines(network: NetworkFacts) -> list[str]:
-    """Return what removes the bridge and the namespace, as far as they are there."""
-    ours = (network.veth, network.wire, network.bridge)
-    lines = [f"link del {link}" for link in ours if link and exists(link)]
-    if (NAMESPACES / network.namespace).exists():
-        lines.append(f"netns del {network.namespace}")
-    return lines
+def unmake(networks: Iterable[NetworkFacts], taps: Iterable[str]) -> None:
+    """Remove these networks' bridges and namespaces, and tap devices; raises WiringFailed."""
+    gone = list(networks)
+    ours = [link for network in gone for link in (network.veth, network.wire, network.bridge) if link]
+    remove([*taps, *ours], [network.namespace for network in gone])
 
 
 def reach(network: NetworkFacts, peers: Sequence[str]) -> None:
@@ -124,13 +128,31 @@ def forward(marker: Path) -> None:
 
 def stop_forwarding(marker: Path, others: Sequence[Path]) -> None:
     """Take back what forward changed, if it changed anything; another installation on this host inherits it."""
+    if _is_to_be_taken_back(marker, others):
+        Path("/proc/sys/net/ipv4/ip_forward").write_text("0\n")
+
+
+def note_namespaces(marker: Path) -> None:
+    """Note, before the first namespace, that the host has no folder for them: `ip` makes it, and leaves it."""
+    if not NAMESPACES.exists():
+        marker.touch()
+
+
+def remove_namespaces(marker: Path, others: Sequence[Path]) -> None:
+    """Remove the folder of namespaces if it came with ours; it stays while anybody has one."""
+    if _is_to_be_taken_back(marker, others):
+        with suppress(WiringFailed, OSError):  # in use
+            run(["umount", str(NAMESPACES)])
+            NAMESPACES.rmdir()
+
+
+def _is_to_be_taken_back(marker: Path, others: Sequence[Path]) -> bool:
     if not marker.exists():
-        return
+        return False
     if others:
         (others[0] / marker.name).touch()
-    else:
-        Path("/proc/sys/net/ipv4/ip_forward").write_text("0\n")
     marker.unlink()
+    return not others
 
 
 def _outer(network: NetworkFacts) -> list[str]:

@@ -61,8 +61,7 @@ def disconnect(facts: Sequence[PortFacts]) -> None:
                 dhcp.stop_all(memory.folder_of(network))
             elif memory.is_whole(network):
                 dhcp.serve(network, memory.ports(network))
-        taps = [f"link del {port.tap}" for port in facts if links.exists(port.tap)]
-        ip(taps + [line for network in idle for line in links.unmake_lines(network)])
+        links.unmake(idle, [port.tap for port in facts])
         apply_rules(tag)
         for network in idle:
             memory.forget_network(network)
@@ -113,6 +112,7 @@ def _have(facts: Sequence[PortFacts], around: Surroundings) -> None:
 def _make(network: NetworkFacts) -> None:
     if network.external:
         links.forward(names.folder(network.tag) / "ip_forward")
+    links.note_namespaces(names.folder(network.tag) / "netns")
     dhcp.stop_all(memory.folder_of(network))  # it may listen in a namespace that is no more
     ports = memory.ports(network)
     links.make(network, [port.tap for port in ports])

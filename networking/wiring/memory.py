@@ -2,6 +2,7 @@
 
 lock                       held by whoever changes anything
 ip_forward                 there if it was we who made the host forward
+netns                      there if the host's folder of namespaces came with ours
 around.json                what surrounds the ports: their groups' rules, their members, other hosts
 BRIDGE/zone                the network's conntrack zone
 BRIDGE/network.json        the network's facts, written when all of it is there

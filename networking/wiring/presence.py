@@ -9,7 +9,7 @@ from uuid import UUID
 
 from networking import names
 from networking.wiring import dhcp, links, linux, memory, ruleset
-from networking.wiring.commands import ip, nft, run
+from networking.wiring.commands import nft, run
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,9 +61,8 @@ def remove(tag: str, things: Iterable[Thing]) -> None:
     with memory.locked(tag):
         for thing in by_kind.get("dnsmasq", []):
             dhcp.stop_all(names.folder(tag) / thing.name)
-        lines = [f"link del {thing.name}" for thing in by_kind.get("link", []) if links.exists(thing.name)]
-        there = [t.name for t in by_kind.get("namespace", []) if (links.NAMESPACES / t.name).exists()]
-        ip(lines + [f"netns del {name}" for name in there])
+        gone = {kind: [thing.name for thing in by_kind.get(kind, [])] for kind in ("link", "namespace")}
+        links.remove(gone["link"], gone["namespace"])
         for thing in by_kind.get("note", []):
             for note in names.folder(tag).glob(f"*/ports/{thing.name}.json"):
                 note.unlink(missing_ok=True)
@@ -88,6 +87,7 @@ def remove_all(tag: str) -> list[Thing]:
             other for other in folder.parent.glob("computecloud-*") if other != folder and other.is_dir()
         ]
         links.stop_forwarding(folder / "ip_forward", others)
+        links.remove_namespaces(folder / "netns", others)
         shutil.rmtree(folder)
     return there
 

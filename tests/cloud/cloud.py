@@ -222,16 +222,10 @@ class Cloud:
             "all processes to run",
         )
 
-    def snapshot(self) -> leftovers.Snapshot:
-        """Return all that is there of it; of the machine's things too, where its guests are real."""
-        kinds = leftovers.snapshot(self.state)
-        beside = leftovers.MACHINE if self.driver == "fake" else set()
-        return {kind: things for kind, things in kinds.items() if kind not in beside}
-
     def settled(self, before: leftovers.Snapshot, seconds: float = 20.0) -> list[str]:
         """Return what differs from the snapshot when nothing moves any more: at once, or when the time is over."""
         deadline = time.monotonic() + seconds
-        while differences := leftovers.compare(before, self.snapshot()):
+        while differences := leftovers.compare(before, leftovers.snapshot(self.state)):
             if time.monotonic() > deadline:
                 break
             time.sleep(0.25)

@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from computecloud.config import ROOT
+from tests.cloud import leftovers
 from tests.cloud.cloud import Cloud
 from tests.cloud.rabbitmq import RabbitMQ, running
 
@@ -64,7 +65,7 @@ def real(**settings: str) -> Iterator[Cloud]:
         pytest.skip("real guests need root")
     cloud = Cloud(_folder("real"), "libvirt", _free_port(), os.uname().nodename)
     cloud.settings.update(settings, PUBLIC_CIDR=_free_range())
-    before = cloud.snapshot()
+    before = leftovers.snapshot(cloud.state)
     if IMAGE.is_file():
         cloud.state.mkdir(exist_ok=True)
         shutil.copy(IMAGE, cloud.state / "demo.qcow2")

@@ -43,9 +43,6 @@ COUNTED = {
     "servers": "SELECT count(*) FROM instances_instance WHERE NOT deleted",
 }
 
-# Of the whole machine, so of other clouds on it too.
-MACHINE = {"domain", "guest process", "link", "namespace", "rule", "dnsmasq", "wiring file"}
-
 Snapshot = dict[str, dict[str, int]]  # kind of thing: how often each thing of that kind is there
 
 

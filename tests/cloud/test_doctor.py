@@ -32,12 +32,12 @@ def finds_nothing(cloud: Cloud) -> None:
 def test_doctor_names_a_leftover_of_every_kind_in_a_real_cloud_and_removes_what_it_can(
     real_cloud: Cloud,
 ) -> None:
-    before = real_cloud.snapshot()
+    before = leftovers.snapshot(real_cloud.state)
     planter = Planter(real_cloud)
     real_cloud.stop("beat")  # the audits that it rings for would mend some of it first
     try:
         planted = {kind: getattr(planter, kind)() for kind in KINDS}
-        assert leftovers.compare(before, real_cloud.snapshot()) != []
+        assert leftovers.compare(before, leftovers.snapshot(real_cloud.state)) != []
         found = real_cloud.doctor()
         assert found.returncode == 1, found.stderr
         assert {kind for kind, words in planted.items() if words not in found.stdout} == set()

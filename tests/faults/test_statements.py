@@ -20,13 +20,13 @@ USUAL = 8  # at most, with what rooms ask
 # its place in a group too.
 MORE = {
     "create: place": 12,
-    "create: wire": 18,
-    "delete: clear": 10,
-    "delete: release": 21,
-    "start: power_on": 12,
-    "reboot: power_on": 11,
-    "reboot_hard: reset": 12,
-    "resume: restore": 12,
+    "create: wire": 17,
+    "delete: clear": 9,
+    "delete: release": 20,
+    "start: power_on": 11,
+    "reboot: power_on": 10,
+    "reboot_hard: reset": 11,
+    "resume: restore": 11,
 }
 
 

@@ -140,6 +140,6 @@ def test_a_hosts_look_around_takes_few_queries_however_many_ports_it_has(
     for number in range(3):
         boot(tenant, network, HOSTS[number])
         create_port(NewPort(network_id=network.id), caller=tenant)
-    ports = selectors.facts_of_ports(selectors.bound_ports("host1"))
+    ports = selectors.facts_on("host1")
     with django_assert_max_num_queries(5):
         surroundings.of(ports, "host1")

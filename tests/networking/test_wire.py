@@ -405,3 +405,34 @@ def test_forwarding_stays_on_while_another_installation_needs_it(tag, tmp_path):
     assert switch.read_text() == before
     assert (other / "ip_forward").exists()
     assert not (mine / "ip_forward").exists()
+
+
+def test_a_link_that_goes_meanwhile_is_as_good_as_removed_and_one_that_stays_is_told(tag):
+    one, other = f"cc{tag}one", f"cc{tag}other"
+    run("ip", "link", "add", one, "type", "veth", "peer", "name", other)
+    links.remove([one, other])  # the second goes with the first
+    assert not links.exists(one) and not links.exists(other)
+    with pytest.raises(WiringFailed, match="failed"):
+        links.remove(["lo"])
+    assert links.exists("lo")
+
+
+def test_the_folder_of_namespaces_stays_for_another_installation(tag, tmp_path):
+    mine, other = tmp_path / "mine", tmp_path / "other"
+    for folder in (mine, other):
+        folder.mkdir()
+    (mine / "netns").touch()
+    links.remove_namespaces(mine / "netns", [other])
+    assert (other / "netns").exists()
+    assert not (mine / "netns").exists()
+
+
+def test_the_folder_of_namespaces_stays_while_a_stranger_has_one(tag, tmp_path):
+    run("ip", "netns", "add", f"cc{tag}stranger")
+    try:
+        (tmp_path / "netns").touch()
+        links.remove_namespaces(tmp_path / "netns", [])
+        assert (links.NAMESPACES / f"cc{tag}stranger").exists()
+        assert links.is_namespace(f"cc{tag}stranger")
+    finally:
+        run("ip", "netns", "del", f"cc{tag}stranger")

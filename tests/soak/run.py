@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
+from tests.cloud import leftovers
 from tests.cloud.cloud import Cloud
 from tests.soak.look import ACTIVE, NEVER, NEVER_WHEN_QUIET, Follower, Ledger, Watch, misplaced
 from tests.soak.plan import Event
@@ -46,7 +47,7 @@ class Soak:
         self.traffic = Traffic(self.cloud, make_tenants(self.cloud))
         self.strikes = Strikes(self.cloud, self.ledger, self.follower)
         self.watch = Watch(self.cloud, self.ledger, self.follower, self.tell)
-        before, ended_before = self.cloud.snapshot(), self._ended()
+        before, ended_before = leftovers.snapshot(self.cloud.state), self._ended()
         self.watch.start()
         began = time.monotonic()
         try:

@@ -55,7 +55,7 @@ def load(cloud: Cloud) -> Iterator[Load]:
 def watched(made: Cloud, *words: str) -> Iterator[Cloud]:
     """Yield the cloud, running; in the end nothing is left in it, and doctor agrees."""
     for running in _running(made, *words):
-        before = running.snapshot()
+        before = leftovers.snapshot(running.state)
         yield running
         running.await_running()
         assert running.settled(before) == []
