@@ -13,11 +13,14 @@ TARGET_PREFIX = {"virtio": "vd", "scsi": "sd", "sata": "sd", "ide": "hd", "usb":
 MIB_IN_KIB = 1024
 
 
-def node(tag: str, *children: Element, text: str | None = None, **attributes: str | int) -> Element:
-    """Return an element; attributes that are Python words end in an underscore."""
+def node(tag: str, *content: Element | str, **attributes: str | int) -> Element:
+    """Return an element of children or one text; attributes that are Python words end in an underscore."""
     element = etree.Element(tag, {name.rstrip("_"): str(value) for name, value in attributes.items()})
-    element.text = text
-    element.extend(children)
+    for part in content:
+        if isinstance(part, str):
+            element.text = part
+        else:
+            element.append(part)
     return element
 
 
@@ -31,13 +34,13 @@ def disk(disk: Disk, path: Path, target: str, *, boot_order: int, limits: dict[s
         node("driver", name="qemu", type="qcow2", cache="writeback", discard="unmap"),
         node("source", file=str(path)),
         node("target", dev=target, bus=disk.bus),
-        node("serial", text=disk.name),
+        node("serial", disk.name),
         type="file",
         device="disk",
     )
     device.append(node("boot", order=boot_order))
     if limits:
-        device.append(node("iotune", *(node(name, text=str(value)) for name, value in limits.items())))
+        device.append(node("iotune", *(node(name, str(value)) for name, value in limits.items())))
     return device
 
 
@@ -49,7 +52,7 @@ def config_drive(path: Path, target: str, *, cdrom_bus: str) -> Element:
         node("source", file=str(path)),
         node("target", dev=target, bus=cdrom_bus or "virtio"),
         node("readonly"),
-        node("serial", text="config-2"),
+        node("serial", "config-2"),
         type="file",
         device="cdrom" if cdrom_bus else "disk",
     )
@@ -132,7 +135,7 @@ def watchdog(action: str) -> Element:
 def rng(rate: dict[str, int]) -> Element:
     """Return a source of entropy, so that a guest's first boot does not wait for any; rate: bytes a period in ms."""
     limit = [node("rate", **rate)] if rate else []
-    return node("rng", *limit, node("backend", model="random", text="/dev/urandom"), model="virtio")
+    return node("rng", *limit, node("backend", "/dev/urandom", model="random"), model="virtio")
 
 
 def balloon() -> Element:

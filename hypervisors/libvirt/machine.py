@@ -37,15 +37,15 @@ def choose(spec: GuestSpec, platform: Platform) -> str:
 def system(spec: GuestSpec, platform: Platform, folder: GuestFolder) -> list[Element]:
     """Return <os> and the SMBIOS tables, by which guests' software recognises an OpenStack cloud."""
     wanted = spec.hardware
-    system = node("os", node("type", text="hvm", arch=platform.architecture, machine=choose(spec, platform)))
+    system = node("os", node("type", "hvm", arch=platform.architecture, machine=choose(spec, platform)))
     if wanted.uefi:
         system.set("firmware", "efi")
         system.append(_secure_boot(enabled="yes" if wanted.secure_boot else "no"))
     if wanted.direct_boot is not None:
-        system.append(node("kernel", text=str(folder.kernel)))
+        system.append(node("kernel", str(folder.kernel)))
         if wanted.direct_boot.ramdisk is not None:
-            system.append(node("initrd", text=str(folder.ramdisk)))
-        system.append(node("cmdline", text=printable(wanted.direct_boot.command_line)))
+            system.append(node("initrd", str(folder.ramdisk)))
+        system.append(node("cmdline", printable(wanted.direct_boot.command_line)))
     if wanted.boot_menu:
         system.append(node("bootmenu", enable="yes"))
     system.append(node("smbios", mode="sysinfo"))
@@ -56,7 +56,7 @@ def system(spec: GuestSpec, platform: Platform, folder: GuestFolder) -> list[Ele
         "uuid": str(spec.uuid),
         "family": "Virtual Machine",
     }
-    tables = node("system", *(node("entry", name=name, text=text) for name, text in entries.items()))
+    tables = node("system", *(node("entry", text, name=name) for name, text in entries.items()))
     return [node("sysinfo", tables, type="smbios"), system]
 
 
@@ -80,7 +80,7 @@ def _features(wanted: Hardware, platform: Platform) -> Element:
     if wanted.secure_boot:
         features.append(node("smm", state="on"))
     if not platform.kvm:
-        features.append(node("tcg", node("tb-cache", text=str(TCG_CACHE_MIB), unit="MiB")))
+        features.append(node("tcg", node("tb-cache", str(TCG_CACHE_MIB), unit="MiB")))
         return features
     if wanted.windows:
         hyperv = node("hyperv", *(node(name, state="on") for name in ENLIGHTENMENTS))
@@ -98,7 +98,7 @@ def _cpu(spec: GuestSpec, platform: Platform) -> Element:
     if platform.architecture != "x86_64":
         return node("cpu", *topology, mode="maximum")
     wanted = [node("feature", policy="require", name=name) for name in TCG_FEATURES]
-    model = node("model", text=TCG_MODEL, fallback="forbid")
+    model = node("model", TCG_MODEL, fallback="forbid")
     return node("cpu", model, *topology, *wanted, mode="custom", match="exact", check="partial")
 
 
@@ -132,4 +132,4 @@ def tuning(wanted: Hardware) -> list[Element]:
     """Return <cputune>, where the flavor has a say in it."""
     if not wanted.limits.cpu:
         return []
-    return [node("cputune", *(node(name, text=str(value)) for name, value in wanted.limits.cpu.items()))]
+    return [node("cputune", *(node(name, str(value)) for name, value in wanted.limits.cpu.items()))]

@@ -51,6 +51,11 @@ def host_is_at(host: str, underlay_ip: str) -> None:
         network_changed(list(networks), but=host)
 
 
+def forget(host: str) -> None:
+    """Remove the row of a host that is no more; it has no ports."""
+    HostWiring.objects.filter(host=host).delete()
+
+
 def wired(instance_id: UUID) -> None:
     """Tell other hosts of an instance's ports: whose rules name their groups, and a network's where it is new here.
 

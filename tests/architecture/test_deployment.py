@@ -12,7 +12,7 @@ from computecloud.cli.app import COMMANDS
 from computecloud.config import ROOT
 
 UNITS = sorted((ROOT / "deploy" / "systemd").glob("*.service"))
-KINDS = {"web", "control", "beat", "host"}
+KINDS = {"web", "control", "beat", "host", "metadata"}
 
 
 def command_of(unit: Path) -> list[str]:
@@ -38,7 +38,9 @@ def test_systemd_takes_the_unit(unit: Path, tmp_path: Path):
 
 
 @pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="there is no systemd here")
-@pytest.mark.parametrize(("kind", "most"), [("web", 2.0), ("control", 2.0), ("beat", 2.0), ("host", 7.5)])
+@pytest.mark.parametrize(
+    ("kind", "most"), [("web", 2.0), ("control", 2.0), ("beat", 2.0), ("host", 7.5), ("metadata", 5.0)]
+)
 def test_a_unit_is_sandboxed(kind: str, most: float):
     unit = ROOT / "deploy" / "systemd" / f"computecloud-{kind}.service"
     words = ["systemd-analyze", "security", "--offline=true", f"--threshold={most * 10:.0f}", str(unit)]

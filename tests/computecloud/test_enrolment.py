@@ -17,6 +17,8 @@ from computecloud.cli.failures import Failure
 from computecloud.cli.progress import Progress
 from computecloud.config import CONFIG, ROOT
 from hypervisors.ssh import Target
+from networking.models import HostWiring
+from networking.services import spreading
 from tests.scheduling.conftest import host_with  # noqa: F401 — a fixture
 from workers import secrets
 from workers.models import Enrolment, Footprint, Host
@@ -208,8 +210,16 @@ def test_a_host_that_has_something_is_not_removed_but_takes_nothing_new(host_wit
 def test_forgetting_a_host_leaves_no_row_of_it(host_with):  # noqa: F811
     host_with("far")
     Enrolment.objects.create(host="far", machine="m", user="root", fingerprint="f", database_role="r")
+    spreading.host_is_at("far", "192.0.2.7")
     steps.forget("far")
     assert not Host.objects.filter(name="far").exists() and not Enrolment.objects.exists()
+    assert not HostWiring.objects.exists()
+
+
+@pytest.mark.parametrize("text", ["far", "192.0.2", "fd00::2", "192.0.2.1; true"])
+def test_what_is_no_address_for_guests_traffic_is_refused_in_words(text: str):
+    with pytest.raises(Failure, match="is no IPv4 address"):
+        commands._ipv4(text)
 
 
 def test_rabbitmq_that_cannot_be_administered_from_here_is_told_in_words():

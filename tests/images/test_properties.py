@@ -13,7 +13,7 @@ from images.models import Image
 from images.states import Status
 from tests.images.conftest import Api
 
-A, B = str(uuid.uuid4()), str(uuid.uuid4())
+A, B = str(uuid.UUID(int=10)), str(uuid.UUID(int=11))
 # property: values that can be, values that cannot
 VALUES: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "hw_disk_bus": (("virtio", "scsi", "sata", "ide", "usb"), ("fdc", "xen", "", "VIRTIO")),

@@ -6,7 +6,7 @@ import pytest
 
 from tests.cloud.cloud import until
 from tests.cloud.servers import Server, boot
-from tests.cloud.test_tenants import namespaces
+from tests.cloud.test_real_tenants import namespaces
 from tests.lab.test_enroll import SSH_S, Place, a_place
 
 pytestmark = pytest.mark.cloud
@@ -23,9 +23,6 @@ def place() -> Iterator[Place]:
         yield place
 
 
-@pytest.mark.xfail(
-    reason="a tenant's network is one bridge a host; nothing joins the hosts' bridges yet", strict=True
-)
 def test_a_guest_on_an_enrolled_host_is_pinged_from_one_on_the_first(place: Place) -> None:
     admin = place.cloud.admin
     public = (place.cloud.state / "demo_key.pub").read_text()

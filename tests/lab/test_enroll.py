@@ -68,7 +68,12 @@ def a_place(driver: str) -> Iterator[Place]:
         with psycopg.connect(f"postgresql://test@/postgres?host={database.folder}&port={port}") as connection:
             connection.execute(f"ALTER ROLE test PASSWORD '{password}'".encode())
         url = f"postgresql://test:{password}@{MACHINE}:{port}/postgres"
-        settings = {"DATABASE_URL": url, "BROKER_URL": redis_url, "WEB_HOST": "0.0.0.0"}
+        settings = {
+            "DATABASE_URL": url,
+            "BROKER_URL": redis_url,
+            "WEB_HOST": "0.0.0.0",
+            "UNDERLAY_IP": MACHINE,
+        }
         host = "fake-1" if driver == "fake" else os.uname().nodename
         cloud = Cloud(clouds._folder("lab"), driver, free_port(), host, settings)
         if driver != "fake":
@@ -129,7 +134,13 @@ def test_a_machine_whose_key_nobody_knows_is_refused_with_its_fingerprint(place:
 def test_a_machine_is_enrolled_and_takes_guests(place: Place) -> None:
     done = place.enroll("--accept-new", "--copy-packages")
     assert done.returncode == 0, done.stdout + done.stderr
-    for said in (place.machine.fingerprint, "debian 12", "First heartbeat", "Host lab1 takes guests"):
+    for said in (
+        place.machine.fingerprint,
+        "debian 12",
+        f"by {place.machine.address}",
+        "First heartbeat",
+        "Host lab1 takes guests",
+    ):
         assert said in done.stdout
     [shown] = [one for one in json.loads(place.host("list", "--json").stdout) if one["name"] == "lab1"]
     assert (shown["state"], shown["enabled"], shown["nodes"]) == ("up", True, 1)
@@ -221,11 +232,12 @@ def test_a_server_boots_there_and_answers_on_ssh(place: Place, server: Server) -
     key = place.machine.folder / "key"
     shutil.copy(place.cloud.state / "demo_key", key)
 
-    def answers() -> bool:
-        words = ["ssh", "-i", str(key), *SSH_OPTIONS, f"root@{server.address}", "hostname"]
-        return place.machine.run(*words, root=False, check=False).strip() == "far"
+    def says(command: str) -> str:
+        words = ["ssh", "-i", str(key), *SSH_OPTIONS, f"root@{server.address}", command]
+        return place.machine.run(*words, root=False, check=False)
 
-    until(answers, SSH_S, "the guest to answer on its host", every_s=1.0)
+    until(lambda: says("hostname").strip() == "far", SSH_S, "the guest to answer on its host", every_s=1.0)
+    assert server.id in says("wget -qO- http://169.254.169.254/openstack/latest/meta_data.json")
 
 
 def test_a_host_with_a_guest_is_not_removed(place: Place, server: Server) -> None:

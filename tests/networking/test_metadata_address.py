@@ -11,6 +11,8 @@ from networking.services import bind, create_network, unbind
 from networking.services.networks import NewNetwork
 from tests.networking.conftest import a_network, a_subnet
 
+pytestmark = pytest.mark.django_db
+
 WAY = {"destination": "169.254.169.254/32", "nexthop": "10.0.0.2"}
 OTHER = {"destination": "10.9.0.0/16", "nexthop": "10.0.0.9"}
 
@@ -45,7 +47,7 @@ def test_a_tenants_network_with_a_gateway_tells_no_way(tenant, network, instance
 
 
 def test_a_network_without_a_gateway_and_an_external_one_tell_it(tenant, admin, network, instance_id):
-    assert _routes(tenant, network, instance_id, gateway_ip=None)[0]["destination"] == WAY["destination"]
+    assert _routes(tenant, network, instance_id, gateway=None)[0]["destination"] == WAY["destination"]
     external = create_network(NewNetwork(external=True, shared=True), caller=admin)
     told = _routes(admin, external, uuid4(), cidr="172.27.1.0/24")
     assert told == [{**WAY, "nexthop": "172.27.1.2"}]

@@ -246,6 +246,7 @@ ELSEWHERE = {
     "subnets have an address for the DHCP that they promise",
     "this host has no wiring but for ports bound here",
     "this host has all the wiring of its active ports",
+    "this host's networks have their metadata service",
     "every file in the image store belongs to an image",
     "every active image has its bytes",
     "every upload under way is alive",

@@ -1,6 +1,7 @@
 """computecloud host enroll and host remove."""
 
 from collections.abc import Callable
+from ipaddress import IPv4Address
 from pathlib import Path
 from typing import Any
 
@@ -44,6 +45,11 @@ def _connection(command: Callable[..., None]) -> Callable[..., None]:
 @click.option("--broker-at", default="", help="MACHINE[:PORT] of the broker, as that machine sees it.")
 @click.option("--api-at", default="", help="MACHINE[:PORT] of the API, as that machine sees it.")
 @click.option(
+    "--underlay-ip",
+    default="",
+    help="IPv4 address there for guests' traffic; default: as it reaches the API.",
+)
+@click.option(
     "--wheels", type=click.Path(path_type=Path), help="Folder of wheels, for a machine without an index."
 )
 @click.option(
@@ -75,6 +81,7 @@ def enroll(machine: str, name: str, **given: Any) -> None:
         broker_url=broker_url,
         api=elsewhere(base_url(settings), given["api_at"], what="API", option="--api-at"),
         settings=settings,
+        underlay_ip=_ipv4(given["underlay_ip"]),
         rabbitmqctl=given["rabbitmqctl"],
         wheels=given["wheels"],
         copy_packages=given["copy_packages"],
@@ -121,6 +128,14 @@ def target_of(machine: str, identity: Path | None) -> Target:
     if not name or not port.isdecimal() or not 0 < int(port) < 65_536 or name.startswith("-"):
         raise Failure(f"{machine!r} names no machine", advice="give [user@]machine[:port]")
     return Target(user or "root", name, int(port), identity)
+
+
+def _ipv4(text: str) -> str:
+    """Return the address as it stands; raises Failure where it is none."""
+    try:
+        return str(IPv4Address(text)) if text else ""
+    except ValueError:
+        raise Failure(f"{text!r} is no IPv4 address", advice="give --underlay-ip 192.0.2.1") from None
 
 
 def _reached(target: Target, given: dict[str, Any]) -> Remote:

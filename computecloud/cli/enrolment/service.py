@@ -1,12 +1,11 @@
-"""The worker on the other machine: a unit of systemd where that runs, else under the project's own supervisor."""
+"""The processes on the other machine: units of systemd where that runs, else under the project's own supervisor."""
 
 import shlex
 
-from computecloud.cli.enrolment.shipping import CODE, STATE
+from computecloud.cli.enrolment.shipping import CODE, STATE, UNITS
 from hypervisors.ssh import Remote, RemoteError
 
-UNIT = "computecloud-host.service"
-UNIT_FILE = f"/etc/systemd/system/{UNIT}"
+FOLDER = "/etc/systemd/system"
 START_S = 180.0
 
 
@@ -19,25 +18,28 @@ def here(remote: Remote, *words: str) -> str:
 
 
 def start(remote: Remote, *, systemd: bool, anew: bool) -> str:
-    """Have the worker run, with what is there now; returns under what it runs. Raises RemoteError."""
+    """Have the worker and the metadata service run, as they are now; returns under what. Raises RemoteError."""
     if not systemd:
         here(remote, "start")
         return "under our own supervisor: there is no systemd"
-    remote.run(
-        f"cmp -s {CODE}/deploy/systemd/{UNIT} {UNIT_FILE} || cp {CODE}/deploy/systemd/{UNIT} {UNIT_FILE}"
-    )
+    for unit in UNITS:
+        shipped, there = f"{CODE}/deploy/systemd/{unit}", f"{FOLDER}/{unit}"
+        remote.run(f"cmp -s {shipped} {there} || cp {shipped} {there}")
     remote.run("systemctl daemon-reload")
+    names = " ".join(UNITS)
     remote.run(
-        f"systemctl enable {UNIT} && systemctl {'restart' if anew else 'start'} {UNIT}", timeout_s=START_S
+        f"systemctl enable {names} && systemctl {'restart' if anew else 'start'} {names}", timeout_s=START_S
     )
-    return f"unit {UNIT}"
+    return f"units {names}"
 
 
 def remove(remote: Remote) -> None:
-    """End the worker and remove all that enrolling put there; Debian packages stay. Raises RemoteError."""
-    remote.run(
-        f"[ ! -f {UNIT_FILE} ] || {{ systemctl disable --now {UNIT}; rm -f {UNIT_FILE}; }}", timeout_s=START_S
-    )
+    """End what runs there and remove all that enrolling put there; Debian packages stay. Raises RemoteError."""
+    for unit in reversed(UNITS):
+        there = f"{FOLDER}/{unit}"
+        remote.run(
+            f"[ ! -f {there} ] || {{ systemctl disable --now {unit}; rm -f {there}; }}", timeout_s=START_S
+        )
     if remote.succeeds(f"[ -x {CODE}/.venv/bin/python ] && [ -f {STATE}/settings.env ]"):
         here(remote, "stop", "--all")
     remote.run(f"rm -rf {CODE} {STATE}")
@@ -48,7 +50,7 @@ def last_words(remote: Remote, host: str) -> str:
     log = shlex.quote(f"{STATE}/log/host-{host}.log")
     try:
         text = remote.run(
-            f"tail -n 3 {log} 2>/dev/null || journalctl -n 3 -u {UNIT} --no-pager 2>/dev/null || true"
+            f"tail -n 3 {log} 2>/dev/null || journalctl -n 3 -u {UNITS[0]} --no-pager 2>/dev/null || true"
         )
     except RemoteError as error:
         return error.message

@@ -16,6 +16,7 @@ from hypervisors.ssh import CommandFailed, Remote
 
 CODE = "/opt/computecloud"
 STATE = "/var/lib/computecloud"
+UNITS = ("computecloud-host.service", "computecloud-metadata.service")
 ROOMS = (
     *("computecloud", "identity", "workers", "quotas", "scheduling", "networking", "images", "instances"),
     *("hypervisors", "volumes"),
@@ -65,7 +66,7 @@ def code() -> Iterator[Path]:
             if path.is_file() and not {"__pycache__", "demo"} & set(path.relative_to(ROOT).parts):
                 yield path
     yield from (ROOT / name for name in FILES)
-    yield ROOT / "deploy" / "systemd" / "computecloud-host.service"
+    yield from (ROOT / "deploy" / "systemd" / unit for unit in UNITS)
 
 
 def install_packages(remote: Remote, *, systemd: bool) -> str:

@@ -46,6 +46,7 @@ class Plan:
     broker_url: str  # of us, who make its user
     api: Place
     settings: dict[str, str]  # of this installation
+    underlay_ip: str = ""  # by which other hosts carry guests' traffic there; empty: as it reaches the API
     rabbitmqctl: str = "rabbitmqctl"
     wheels: Path | None = None
     copy_packages: bool = False
@@ -57,6 +58,7 @@ class Enrolling:
     def __init__(self, remote: Remote, plan: Plan, progress: Progress) -> None:
         self._remote, self._plan, self._progress = remote, plan, progress
         self._name = plan.name
+        self._underlay_ip = plan.underlay_ip
         self._changed = False  # whether the worker must begin anew
 
     def run(self) -> str:
@@ -98,7 +100,17 @@ class Enrolling:
             places = {"database": self._plan.database, "broker": self._plan.broker, "API": self._plan.api}
             survey.require_reach(self._remote, [(name, one.host, one.port) for name, one in places.items()])
             step.note = ", ".join(f"{name} {one.host}:{one.port}" for name, one in places.items())
+        with self._progress.step("Guests' traffic between hosts") as step:
+            self._underlay_ip = self._underlay_ip or survey.address_towards(self._remote, self._plan.api.host)
+            step.note = self._underlay_in_words()
         return facts
+
+    def _underlay_in_words(self) -> str:
+        if not self._underlay_ip:
+            return "it has no IPv4 address for it: networks end at this host"
+        if not self._plan.settings.get("UNDERLAY_IP"):
+            return f"by {self._underlay_ip}; hosts of this machine have no COMPUTECLOUD_UNDERLAY_IP"
+        return f"by {self._underlay_ip}"
 
     def _require_free_name(self) -> None:
         from hypervisors.registry import HOST_NAME
@@ -146,6 +158,7 @@ class Enrolling:
             "DATABASE_URL": database_url,
             "BROKER_URL": broker_url,
             "HOST_NAME": self._name,
+            "UNDERLAY_IP": self._underlay_ip,
             "DRIVER": "libvirt",
             "PUBLIC_URL": self._plan.api.url,
             "OPERATION_KEY": operation_secrets.key(),
@@ -278,6 +291,7 @@ def forget(name: str) -> str:
     from django.db import transaction
     from kombu.exceptions import OperationalError
 
+    from networking.services import spreading
     from scheduling.models import Node
     from workers import queues
     from workers.models import Enrolment, Host
@@ -287,6 +301,7 @@ def forget(name: str) -> str:
         found = Host.objects.filter(name=name).first()
         names = found.queues if found else ()
         Host.objects.filter(name=name).delete()
+        spreading.forget(name)
         Enrolment.objects.filter(host=name).delete()
     try:
         for queue in names:

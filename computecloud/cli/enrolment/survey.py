@@ -78,6 +78,13 @@ def ask(remote: Remote) -> Facts:
     )
 
 
+def address_towards(remote: Remote, machine: str) -> str:
+    """Return the IPv4 address by which the machine reaches another; empty where it has no way to it."""
+    find = f"getent ahostsv4 {shlex.quote(machine)} | awk 'NR == 1 {{ print $1 }}'"
+    said = remote.run(f'ip -4 -oneline route get "$({find})" 2>/dev/null || true').split()
+    return said[said.index("src") + 1] if "src" in said else ""
+
+
 def obstacles(facts: Facts) -> list[str]:
     """Return what is wrong with a machine, in words; none where it will do."""
     found = []
