@@ -80,3 +80,19 @@ def test_processes_do_not_inherit_djangos_settings_nor_what_slows_their_start(
     assert "PYTHONDONTWRITEBYTECODE" not in environment, "each restart would compile everything"
     assert environment["COMPUTECLOUD_REGION"] == "r"
     assert environment["PATH"] == os.environ["PATH"]
+
+
+def test_a_command_is_quiet_and_what_it_starts_is_not(
+    installation: Installation, bare_environment: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COMPUTECLOUD_STATE_DIR", str(installation.state))
+    monkeypatch.setenv("COMPUTECLOUD_LOG_LEVEL", "info")  # put back in the end, whatever the command sets
+    monkeypatch.delenv("COMPUTECLOUD_LOG_LEVEL")
+    installation.write_settings({})
+    _, settings = enter_existing()
+    assert os.environ["COMPUTECLOUD_LOG_LEVEL"] == "warning"
+    assert "COMPUTECLOUD_LOG_LEVEL" not in installation.environment(settings)
+    monkeypatch.setenv("COMPUTECLOUD_LOG_LEVEL", "debug")
+    _, settings = enter_existing()
+    assert os.environ["COMPUTECLOUD_LOG_LEVEL"] == "debug"
+    assert installation.environment(settings)["COMPUTECLOUD_LOG_LEVEL"] == "debug"
