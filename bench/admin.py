@@ -9,7 +9,9 @@ import tempfile
 import time
 import uuid
 from collections.abc import Callable
+from pathlib import Path
 
+from engine import prepare
 from figures import Figures, parser
 
 
@@ -20,16 +22,8 @@ def main() -> None:
     options.add_argument("--hosts", type=int, default=100)
     options.add_argument("--times", type=int, default=15)
     given = options.parse_args()
-    with tempfile.TemporaryDirectory(prefix="computecloud-bench-") as state:
-        os.environ.setdefault("COMPUTECLOUD_STATE_DIR", state)
-        os.environ.setdefault("COMPUTECLOUD_BROKER_URL", "memory://")
-        os.environ.setdefault("COMPUTECLOUD_LOG_LEVEL", "error")
-        os.environ["DJANGO_SETTINGS_MODULE"] = "computecloud.settings"
-        import django
-        from django.core.management import call_command
-
-        django.setup()
-        call_command("migrate", verbosity=0)
+    with tempfile.TemporaryDirectory(prefix="computecloud-bench-") as folder:
+        prepare(Path(folder), os.environ.get("COMPUTECLOUD_DATABASE_URL", ""))
         pages = plant(given.servers, given.hosts)
         figures = Figures(f"{given.servers} servers, {given.hosts} hosts")
         for name, ask in pages.items():
@@ -109,7 +103,6 @@ def plant(servers: int, hosts: int) -> dict[str, Callable[[], int]]:
         [
             Allocation(
                 consumer_id=ids[n],
-                number=n + 1,
                 node=nodes[n % hosts],
                 resource_class="VCPU",
                 amount=1,

@@ -45,8 +45,8 @@ class Login:
         }
 
 
-def login(state: Path) -> Login:
-    """Return the log-in of the environment (OS_AUTH_URL, OS_USERNAME, …), or the admin's of the cloud in `state`."""
+def login(state: Path, cloud: str = "computecloud-admin") -> Login:
+    """Return the log-in of the environment (OS_AUTH_URL, OS_USERNAME, …), or one of clouds.yaml in `state`."""
     if "OS_AUTH_URL" in os.environ:
         names = ("OS_AUTH_URL", "OS_USERNAME", "OS_PASSWORD", "OS_PROJECT_NAME")
         return Login(*(os.environ[name] for name in names))
@@ -54,7 +54,7 @@ def login(state: Path) -> Login:
         known = json.loads((state / "clouds.yaml").read_text())
     except FileNotFoundError:
         raise SystemExit(f"There is no cloud in {state}. Start one: bin/up --driver fake") from None
-    auth = known["clouds"]["computecloud-admin"]["auth"]
+    auth = known["clouds"][cloud]["auth"]
     return Login(auth["auth_url"], auth["username"], auth["password"], auth["project_name"])
 
 

@@ -106,7 +106,7 @@ def one_at_a_time(bench: Bench, networks: str) -> None:
         start = time.perf_counter()
         server_id = bench.boot(bench.own, f"bench-single-{number}", networks)
         posted = time.perf_counter()
-        _wait_for(bench, server_id, "ACTIVE")
+        until_active(bench, server_id)
         active = time.perf_counter()
         bench.own.ask("DELETE", f"{bench.cloud.path}/servers/{server_id}")
         deleted = time.perf_counter()
@@ -177,6 +177,11 @@ def reads(bench: Bench) -> None:
         shown = path.replace(some, "{id}")
         bench.add(f"GET {shown}, {fill} servers", taken, per_s=len(taken) / sum(taken), **cpu)
     remove(bench, name, f"{fill} deletes at {bench.given.concurrency}, networks none")
+
+
+def until_active(bench: Bench, server_id: str) -> None:
+    """Wait until a server is ACTIVE; one in ERROR ends the program."""
+    _wait_for(bench, server_id, "ACTIVE")
 
 
 def _wait_for(bench: Bench, server_id: str, wanted: str) -> None:

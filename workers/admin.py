@@ -5,8 +5,7 @@ from urllib.parse import quote
 
 from django.contrib import admin
 from django.contrib.admin.views.main import ChangeList
-from django.db.models import Count, OuterRef, Q, QuerySet, Subquery
-from django.db.models.functions import Coalesce
+from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponseRedirect
 from django.urls import reverse
 from django.utils.html import format_html, format_html_join
@@ -60,6 +59,18 @@ def _audit_here(host: Host, asked: Asked) -> str:
     return f"Host {host} is audited now: {', '.join(on_host)}."
 
 
+class HostChanges(ChangeList):
+    """A page of hosts, each with what is counted of it: read for all of the page at once."""
+
+    def get_results(self, request: HttpRequest) -> None:
+        """Read the page."""
+        super().get_results(request)
+        shown: Any = self.result_list
+        counts = hosts.counts(host.name for host in shown)
+        for host in shown:
+            host.counts = counts[host.name]
+
+
 @admin.register(Host)
 class HostAdmin(ReadOnlyAdmin):
     """Hosts: what each does, and whether it takes new guests."""
@@ -110,20 +121,10 @@ class HostAdmin(ReadOnlyAdmin):
         Act("audit", "Run its audits now", "Each audit of hosts is run on it.", _audit_here),
     ]
 
-    def get_queryset(self, request: HttpRequest) -> QuerySet[Host]:
-        """Return hosts with what is counted of each."""
-        active = Operation.objects.filter(host=OuterRef("name"), state__in=ACTIVE).order_by()
-        left = Footprint.objects.filter(host=OuterRef("name")).order_by()
-        hosts: QuerySet[Host] = (
-            super()
-            .get_queryset(request)
-            .annotate(
-                nodes_here=Count("nodes", filter=Q(nodes__present=True)),
-                active_here=Coalesce(Subquery(active.values("host").annotate(n=Count("id")).values("n")), 0),
-                left_here=Coalesce(Subquery(left.values("host").annotate(n=Count("id")).values("n")), 0),
-            )
-        )
-        return hosts
+    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
+        """Return how its pages are read."""
+        del request, kwargs
+        return HostChanges
 
     @admin.display(description="state", ordering="alive")
     def shown_state(self, host: Host) -> str:
@@ -135,20 +136,20 @@ class HostAdmin(ReadOnlyAdmin):
         """Return whether it takes new guests, and why not."""
         return badge("yes") if host.enabled else format_html("{} {}", badge("disabled"), host.disabled_reason)
 
-    @admin.display(description="nodes", ordering="nodes_here")
+    @admin.display(description="nodes")
     def node_count(self, host: Any) -> int:
         """Return how many nodes it reports."""
-        return int(host.nodes_here)
+        return int(host.counts.nodes)
 
-    @admin.display(description="at work", ordering="active_here")
+    @admin.display(description="at work")
     def active(self, host: Any) -> int:
         """Return how many operations are active on it."""
-        return int(host.active_here)
+        return int(host.counts.active)
 
-    @admin.display(description="footprints", ordering="left_here")
+    @admin.display(description="footprints")
     def left(self, host: Any) -> int:
         """Return how many footprints it has."""
-        return int(host.left_here)
+        return int(host.counts.footprints)
 
 
 class StepRunInline(InlineRows[StepRun, Operation]):

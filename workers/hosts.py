@@ -1,14 +1,43 @@
-"""Which hosts take new guests, as their operators want it."""
+"""Which hosts take new guests, as their operators want it, and what is counted of them."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
 
 import structlog
-from django.db.models import QuerySet
+from django.db.models import Count, Q, QuerySet
 
 from computecloud.wire.errors import Conflict, InvalidInput, NotFound
-from workers.models import Footprint, Host
+from workers.models import IS_ACTIVE, Footprint, Host, Operation
 
 log = structlog.get_logger()
 
 REASON_MAX = 255
+
+
+@dataclass(slots=True)
+class Counts:
+    """What is counted of a host: nodes that it reports, operations that are active on it, its footprints."""
+
+    nodes: int = 0
+    active: int = 0
+    footprints: int = 0
+
+
+def counts(names: Iterable[str]) -> dict[str, Counts]:
+    """Return the counts of hosts by name; three queries for any number of them."""
+    found = {name: Counts() for name in names}
+    here = Host.objects.filter(name__in=found).order_by()
+    for name, count in here.annotate(n=Count("nodes", filter=Q(nodes__present=True))).values_list(
+        "name", "n"
+    ):
+        found[name].nodes = count
+    active = Operation.objects.filter(IS_ACTIVE, host__in=found).order_by().values("host")
+    for host, count in active.annotate(n=Count("id")).values_list("host", "n"):
+        found[str(host)].active = count
+    footprints = Footprint.objects.filter(host__in=found).order_by().values("host")
+    for name, count in footprints.annotate(n=Count("id")).values_list("host", "n"):
+        found[name].footprints = count
+    return found
 
 
 def find(name: str) -> Host:
