@@ -147,6 +147,10 @@ class Guest:
         """Tell whether the address answers a ping."""
         return self.do("busybox", "ping", "-c", "1", "-W", "1", address).returncode == 0
 
+    def comes_to_reach(self, address: str) -> bool:
+        """Tell whether the address answers one of five pings: a kernel tells a bridge only once a second of links."""
+        return any(self.reaches(address) for _ in range(5))
+
 
 def run(*command: str, check: bool = True) -> subprocess.CompletedProcess[str]:
     """Run a command; returns it with its output as text."""

@@ -257,7 +257,7 @@ def test_a_port_that_is_switched_off_is_silent_until_it_is_on_again(tag, tmp_pat
         assert not one.reaches("10.0.0.4")
         assert "state DOWN" in run("ip", "link", "show", on.tap).stdout
         linux.follow(tag, lambda: [on, other], open_around)
-        assert one.reaches("10.0.0.4")
+        assert one.comes_to_reach("10.0.0.4")
     linux.disconnect([on, other])
 
 
