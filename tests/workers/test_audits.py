@@ -196,6 +196,19 @@ def test_a_run_whose_worker_died_is_lost_when_the_next_one_finds_something():
     assert sorted(AuditRun.objects.values_list("state", flat=True)) == ["done", "lost"]
 
 
+def test_runs_of_other_audits_and_on_other_hosts_go_on_when_one_is_lost():
+    others = [
+        AuditRun.objects.create(audit=audit, host=host, state="running", why="schedule")
+        for audit, host in (("hosty", "h2"), ("cloudy", "h1"))
+    ]
+    lost = AuditRun.objects.create(audit="hosty", host="h1", state="running", why="schedule")
+    DIFFERENCES.append(Violation("a is b"))
+    audits.run("hosty", host="h1", pause=lambda _s: None)
+    assert AuditRun.objects.get(id=lost.id).state == "lost"
+    going = AuditRun.objects.filter(id__in=[one.id for one in others])
+    assert set(going.values_list("state", flat=True)) == {"running"}
+
+
 def test_one_is_not_run_twice_at_the_same_time():
     def again(_s: float) -> None:
         assert audits.run("cloudy", pause=lambda _s: None) is None
