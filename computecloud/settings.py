@@ -2,6 +2,7 @@
 
 import hashlib
 from typing import Any
+from urllib.parse import urlsplit
 
 import dj_database_url
 import django_stubs_ext
@@ -52,6 +53,7 @@ INSTALLED_APPS = [
 MIDDLEWARE = [
     "computecloud.wire.middleware.RequestIdMiddleware",
     "computecloud.idempotency.IdempotencyMiddleware",
+    "computecloud.browse.addresses.BrowserMiddleware",
     "computecloud.wire.middleware.OnlyForPages",  # sessions, CSRF, messages: for /admin and the browsable API alone
 ]
 
@@ -65,7 +67,10 @@ SILENCED_SYSTEM_CHECKS = [
 TEMPLATES = [
     {
         "BACKEND": "django.template.backends.django.DjangoTemplates",
-        "DIRS": [ROOT / "computecloud" / "pages" / "templates"],  # before the theme's own
+        "DIRS": [  # before the theme's own
+            ROOT / "computecloud" / "pages" / "templates",
+            ROOT / "computecloud" / "browse" / "templates",
+        ],
         "APP_DIRS": True,
         "OPTIONS": {
             "context_processors": [
@@ -91,6 +96,13 @@ UNFOLD = {
     "SIDEBAR": {"show_search": True, "navigation": "computecloud.pages.navigation.sections"},
 }
 STATIC_URL = "/static/"
+STATICFILES_DIRS = [ROOT / "computecloud" / "browse" / "static"]
+SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = bool(CONFIG.web_tls_certificate)
+CSRF_TRUSTED_ORIGINS = (
+    [urlsplit(CONFIG.public_url)._replace(path="", query="", fragment="").geturl()]
+    if CONFIG.public_url
+    else []
+)
 STATIC_ROOT = CONFIG.state / "static"
 
 
