@@ -37,7 +37,10 @@ def log_in(request: HttpRequest) -> HttpResponseBase:
     if request.method == "POST":
         form.read(request.POST)
         answer = sessions.begin(
-            request, name=form["name"], domain=form["domain"], password=request.POST.get("password", "")
+            request,
+            name=form.one("name"),
+            domain=form.one("domain"),
+            password=request.POST.get("password", ""),
         )
         if answer.is_ok:
             return HttpResponseRedirect(further)

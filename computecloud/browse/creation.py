@@ -102,16 +102,16 @@ def _sizes(flavor: dict[str, Any]) -> str:
 def _body(form: Form) -> dict[str, Any]:
     """Return what the form says as the API's body; nothing is checked here."""
     server: dict[str, Any] = {
-        "name": form["name"],
-        "flavorRef": form["flavor"],
-        "imageRef": form["image"],
+        "name": form.one("name"),
+        "flavorRef": form.one("flavor"),
+        "imageRef": form.one("image"),
         "networks": _networks(form.all("networks")),
-        "key_name": form["key"],
+        "key_name": form.one("key"),
         "security_groups": [{"name": name} for name in form.all("groups")],
-        "description": form["description"],
-        "user_data": base64.b64encode(form["user_data"].encode()).decode(),
+        "description": form.one("description"),
+        "user_data": base64.b64encode(form.one("user_data").encode()).decode(),
     }
-    if (count := form["count"]) not in ("", "1"):
+    if (count := form.one("count")) not in ("", "1"):
         server |= {"min_count": count, "max_count": count}
     asked = {"name", "flavorRef", "imageRef"}
     return {"server": {key: value for key, value in server.items() if value or key in asked}}

@@ -57,7 +57,7 @@ class Form:
             one.values = [value for value in sent.getlist(one.name) if value]
         self.key = sent.get(KEY) or self.key
 
-    def __getitem__(self, name: str) -> str:
+    def one(self, name: str) -> str:
         """Return the answer to a question, empty where there is none."""
         return next(one.value for one in self.fields if one.name == name)
 

@@ -72,18 +72,18 @@ def create(api: Api) -> HttpResponse | HttpResponseRedirect:
     if api.request.method == "GET":
         return show.answer(api.request, "form.html", title=form.title, form=form)
     form.read(api.request.POST)
-    pair = {"name": form["name"], "type": "ssh"}
-    if form["public_key"].strip():
-        pair["public_key"] = form["public_key"].strip()
+    pair = {"name": form.one("name"), "type": "ssh"}
+    if form.one("public_key").strip():
+        pair["public_key"] = form.one("public_key").strip()
     answer = api.ask("POST", PAIRS, {"keypair": pair}, HTTP_IDEMPOTENCY_KEY=form.key)
     if not answer.is_ok:
         form.refuse(answer)
         return show.answer(api.request, "form.html", status=answer.status, title=form.title, form=form)
     private = answer.data["keypair"].get("private_key")
     if private is None:
-        return HttpResponseRedirect(_at(form["name"]))
+        return HttpResponseRedirect(_at(form.one("name")))
     return show.answer(
-        api.request, "private_key.html", title=form["name"], key=private, back=_at(form["name"])
+        api.request, "private_key.html", title=form.one("name"), key=private, back=_at(form.one("name"))
     )
 
 
