@@ -7,7 +7,7 @@ import io
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
-from urllib.parse import urlencode
+from urllib.parse import unquote_to_bytes, urlencode
 
 import orjson
 from django.conf import settings
@@ -104,7 +104,7 @@ def _inner(api: Api, method: str, path: str, body: Any, extra: Mapping[str, str]
         **{name: api.request.META[name] for name in _FROM_BROWSER if name in api.request.META},
         "REQUEST_METHOD": method,
         "SCRIPT_NAME": "",
-        "PATH_INFO": address.encode().decode("latin-1"),
+        "PATH_INFO": unquote_to_bytes(address).decode("latin-1"),
         "QUERY_STRING": query,
         "CONTENT_TYPE": "application/json" if raw else "",
         "CONTENT_LENGTH": str(len(raw)),

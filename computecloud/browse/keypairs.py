@@ -15,6 +15,7 @@ from computecloud.browse.show import Button, Cell, Fact, Table
 PAIRS = f"{ROOT}/os-keypairs"
 NEW = "/browse/keypairs/new"
 PAGE = 50
+MAKES_PAIRS = "compute 2.91"  # the last version that does: newer ones take public keys alone
 
 
 def _at(name: str) -> str:
@@ -72,10 +73,12 @@ def create(api: Api) -> HttpResponse | HttpResponseRedirect:
     if api.request.method == "GET":
         return show.answer(api.request, "form.html", title=form.title, form=form)
     form.read(api.request.POST)
-    pair = {"name": form.one("name"), "type": "ssh"}
-    if form.one("public_key").strip():
-        pair["public_key"] = form.one("public_key").strip()
-    answer = api.ask("POST", PAIRS, {"keypair": pair}, HTTP_IDEMPOTENCY_KEY=form.key)
+    pair, extra = {"name": form.one("name"), "type": "ssh"}, {"HTTP_IDEMPOTENCY_KEY": form.key}
+    if public_key := form.one("public_key").strip():
+        pair["public_key"] = public_key
+    else:
+        extra["HTTP_OPENSTACK_API_VERSION"] = MAKES_PAIRS
+    answer = api.ask("POST", PAIRS, {"keypair": pair}, **extra)
     if not answer.is_ok:
         form.refuse(answer)
         return show.answer(api.request, "form.html", status=answer.status, title=form.title, form=form)

@@ -13,9 +13,10 @@ from identity.services import bootstrap
 from identity.services.bootstrap import Bootstrapped
 from instances.models import Instance
 from quotas import services as quotas
-from tests.instances.conftest import Tenant, a_server
-from tests.instances.conftest import flavor as flavor
-from tests.instances.conftest import image as image
+from tests.instances.conftest import Tenant, a_server, flavor, image
+from workers.models import Subject
+
+__all__ = ["flavor", "image"]  # fixtures
 
 HTML = "text/html,application/xhtml+xml,*/*;q=0.8"
 PASSWORD = "demo's password"
@@ -85,10 +86,16 @@ def browser(demo: Tenant) -> Browser:
 
 @pytest.fixture
 def server(demo: Tenant) -> Callable[..., Instance]:
-    return lambda *states, **columns: a_server(demo, *states, **columns)
+    return lambda *states, **columns: lockable(a_server(demo, *states, **columns))
+
+
+def lockable(instance: Instance) -> Instance:
+    """Return a server on which operations may be accepted."""
+    Subject.objects.create(id=instance.id, type="instance")
+    return instance
 
 
 @pytest.fixture
 def foreign(db: None) -> Instance:
     """Another tenant's server."""
-    return a_server(Tenant(), name="secret server")
+    return lockable(a_server(Tenant(), name="secret server"))
