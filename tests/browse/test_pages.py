@@ -120,14 +120,17 @@ def test_flavors_images_networks_and_key_pairs_have_pages(
         assert words in browser.page(found[1])
 
 
-def test_any_other_address_of_the_apis_shows_its_answer_with_links(browser: Browser, server: Make):
-    made = server("active", name="</pre><b>")
-    answer = browser.get(f"{SERVERS}/detail")
-    text = answer.content.decode()
-    assert answer.status_code == 200
-    assert f'<a href="{SERVERS}/{made.id}">http://testserver{SERVERS}/{made.id}</a>' in text
+def test_any_other_address_of_the_apis_shows_its_answer_with_links(browser: Browser, demo: Tenant):
+    text = browser.get("/identity/v3/auth/projects").content.decode()
+    at = f"/identity/v3/projects/{demo.project_id}"
+    assert f'"<a href="{at}">http://testserver{at}</a>"' in text or f"&quot;<a href=\"{at}\">" in text
+
+
+def test_what_an_answer_holds_is_text_and_no_page(browser: Browser, server: Make):
+    made = server("active", metadata={"</pre><b>": '"http://testserver/"><b>'})
+    text = browser.get(f"{SERVERS}/{made.id}/metadata").content.decode()
     assert "&lt;/pre&gt;&lt;b&gt;" in text
-    assert "</pre><b>" not in text
+    assert "<b>" not in text
 
 
 FOREIGN = (
