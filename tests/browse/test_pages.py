@@ -123,7 +123,7 @@ def test_flavors_images_networks_and_key_pairs_have_pages(
 def test_any_other_address_of_the_apis_shows_its_answer_with_links(browser: Browser, demo: Tenant):
     text = browser.get("/identity/v3/auth/projects").content.decode()
     at = f"/identity/v3/projects/{demo.project_id}"
-    assert f'"<a href="{at}">http://testserver{at}</a>"' in text or f"&quot;<a href=\"{at}\">" in text
+    assert f'"<a href="{at}">http://testserver{at}</a>"' in text or f'&quot;<a href="{at}">' in text
 
 
 def test_what_an_answer_holds_is_text_and_no_page(browser: Browser, server: Make):
