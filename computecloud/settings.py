@@ -151,5 +151,9 @@ REST_FRAMEWORK = {
     "UNAUTHENTICATED_USER": None,
 }
 
+SPECTACULAR_SETTINGS: dict[str, Any] = {
+    "POSTPROCESSING_HOOKS": []
+}  # or it names components as no document may
+
 LOGGING_CONFIG = None
 configure_logging(CONFIG.log_level)
