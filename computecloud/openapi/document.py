@@ -1,8 +1,8 @@
 """The document: drf-spectacular walks the routes; what each takes and answers is read from our own declarations."""
 
 from collections.abc import Mapping
-from functools import cache
-from typing import Any
+from functools import cache, cached_property
+from typing import Any, cast
 
 from django.http import HttpRequest
 from drf_spectacular.extensions import OpenApiSerializerFieldExtension
@@ -18,6 +18,7 @@ from computecloud.wire.changes import Edition
 from computecloud.wire.routes import mount
 from computecloud.wire.services import COMPUTE
 from computecloud.wire.versions import STANDARD_HEADER
+from computecloud.wire.views import ApiView
 from instances.api.actions import ACTIONS, ActionView
 from instances.api.changes import CHANGES
 from instances.api.urls import urlpatterns
@@ -56,9 +57,14 @@ class Operation(AutoSchema):
         return CHANGES.at(COMPUTE.max)
 
     @property
+    def shown(self) -> ApiView:
+        """Return the view."""
+        return cast(ApiView, self.view)
+
+    @cached_property
     def read(self) -> Read:
         """Return what the method takes and answers."""
-        return reading.method(type(self.view), self.method.lower())
+        return reading.method(type(self.shown), self.method.lower())
 
     def get_operation_id(self) -> str:
         """Return a name that no other operation has: a view has one address."""
@@ -68,7 +74,7 @@ class Operation(AutoSchema):
         """Return the first line of what the method says of itself."""
         return (getattr(self.view, self.method.lower()).__doc__ or "").strip().partition("\n")[0]
 
-    def get_description(self) -> str:
+    def get_description(self) -> str:  # type: ignore[override]  # as in drf-spectacular itself
         """Return what the view says of itself."""
         return (type(self.view).__doc__ or "").strip()
 
@@ -78,7 +84,7 @@ class Operation(AutoSchema):
 
     def is_deprecated(self) -> bool:
         """Tell whether the newest version has the route no more."""
-        return not self.edition.has_route(self.view.route, self.method)
+        return not self.edition.has_route(self.shown.route, self.method)
 
     def get_auth(self) -> list[dict[str, Any]]:
         """Return what a caller must show."""
@@ -90,7 +96,7 @@ class Operation(AutoSchema):
 
     def map_parsers(self) -> list[str]:
         """Return what bodies are written in."""
-        return list(self.view.media_types)
+        return list(self.shown.media_types)
 
     def map_renderers(self, attribute: str) -> list[str]:
         """Return what answers are written in."""
@@ -119,7 +125,7 @@ class Operation(AutoSchema):
 
     def get_response_serializers(self) -> Any:
         """Return what is answered, by status."""
-        read, declared = self.read, self.edition.answer(self.view.route, self.method)
+        read, declared = self.read, self.edition.answer(self.shown.route, self.method)
         statuses = {declared.status} if declared and declared.status else read.statuses or {200}
         body = self._answered(read)
         found: dict[str, Any] = {
@@ -142,7 +148,9 @@ class Operation(AutoSchema):
 
     def _resource(self, name: str, view: str) -> dict[str, Any]:
         keys = [one for one in CHANGES.fields.get(name, ()) if one.holds(COMPUTE.max)]
-        shown = {one.key: {} for one in keys if not one.views or view in one.views or view == "detail"}
+        shown: dict[str, Any] = {
+            one.key: {} for one in keys if not one.views or view in one.views or view == "detail"
+        }
         return self._component(name.capitalize(), {"type": "object", "properties": shown})
 
     def _fault(self) -> dict[str, Any]:
@@ -161,7 +169,7 @@ class Operation(AutoSchema):
         """Return the bodies of all actions: each an object with the action's name as its one key."""
         bodies = []
         for name, handler in ACTIONS.items():
-            if not self.edition.has_route(self.view.route, name):
+            if not self.edition.has_route(self.shown.route, name):
                 continue
             parts = reading.function(handler, ActionView).parts
             made = [self.resolve_serializer(self.edition.serializer(one), "request").ref for one in parts]
@@ -183,7 +191,7 @@ class Generator(SchemaGenerator):
 
     def create_view(self, callback: Any, method: str, request: Any = None) -> Any:
         """Return a view that describes itself by our declarations."""
-        view = super().create_view(callback, method, request)
+        view = super().create_view(callback, method, request)  # type: ignore[no-untyped-call]
         view.schema = Operation()
         view._plain = HttpRequest()
         view._plain.method = method
@@ -193,9 +201,8 @@ class Generator(SchemaGenerator):
 @cache
 def document() -> dict[str, Any]:
     """Return the document; made once a process."""
-    made: dict[str, Any] = Generator(patterns=mount(COMPUTE, urlpatterns)).get_schema(
-        request=None, public=True
-    )
+    generator = Generator(patterns=mount(COMPUTE, urlpatterns))  # type: ignore[no-untyped-call]
+    made: dict[str, Any] = generator.get_schema(public=True)  # type: ignore[no-untyped-call]
     made["info"] = {"title": "Compute API", "version": str(COMPUTE.max), "description": ABOUT}
     token = {"type": "apiKey", "in": "header", "name": "X-Auth-Token"}
     made.setdefault("components", {})["securitySchemes"] = {"token": token}

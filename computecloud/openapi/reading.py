@@ -9,7 +9,6 @@ import sys
 import textwrap
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from functools import cache
 from typing import Any
 
 from computecloud.wire.views import ApiView
@@ -30,7 +29,6 @@ class Read:
     resources: list[tuple[str, str]] = field(default_factory=list)
 
 
-@cache
 def method(view: type[ApiView], name: str) -> Read:
     """Return what a view's method takes and answers."""
     found = Read()
@@ -50,7 +48,7 @@ def _read(called: Callable[..., Any], view: type[ApiView], found: Read, seen: se
     names = vars(sys.modules[called.__module__])
     for node in ast.walk(tree):
         if isinstance(node, ast.Dict):
-            found.keys += [key.value for key in node.keys if _is_text(key)]
+            found.keys += filter(None, map(_text, node.keys))
         if not (isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute)):
             continue
         name = node.func.attr
@@ -78,13 +76,13 @@ def _take(name: str, node: ast.Call, names: dict[str, Any], found: Read) -> None
         found.parts.append(serializer)
     else:
         given = [*node.args[1:], *(word.value for word in node.keywords if word.arg == "key")]
-        found.bodies.append((serializer, next((one.value for one in given if _is_text(one)), "")))
+        found.bodies.append((serializer, next(filter(None, map(_text, given)), "")))
 
 
 def _resource(node: ast.Call) -> Iterator[tuple[str, str]]:
-    if node.args and _is_text(node.args[0]):
-        view = node.args[1] if len(node.args) > 1 else None
-        yield node.args[0].value, view.value if _is_text(view) else "detail"  # type: ignore[attr-defined,union-attr]
+    given = [_text(one) for one in node.args[:2]]
+    if given and given[0]:
+        yield given[0], (given[1:] or [""])[0] or "detail"
 
 
 def _statuses(node: ast.Call) -> Iterator[int]:
@@ -103,5 +101,6 @@ def _is_self(node: ast.expr) -> bool:
     return isinstance(node, ast.Name) and node.id in ("self", "view")
 
 
-def _is_text(node: ast.expr | None) -> bool:
-    return isinstance(node, ast.Constant) and isinstance(node.value, str)
+def _text(node: ast.expr | None) -> str:
+    """Return a literal's text, empty for anything else."""
+    return node.value if isinstance(node, ast.Constant) and isinstance(node.value, str) else ""
