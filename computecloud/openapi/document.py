@@ -160,7 +160,9 @@ class Operation(AutoSchema):
         return self._component("Fault", schema)
 
     def _component(self, name: str, schema: Mapping[str, Any]) -> dict[str, Any]:
-        made = ResolvedComponent(name, ResolvedComponent.SCHEMA, schema=dict(schema), object=name)
+        made = ResolvedComponent(  # type: ignore[no-untyped-call]
+            name, ResolvedComponent.SCHEMA, schema=dict(schema), object=name
+        )
         self.registry.register_on_missing(made)
         found: dict[str, Any] = made.ref
         return found
