@@ -2,7 +2,7 @@
 
 from django.http import HttpRequest, HttpResponse, HttpResponseBase, HttpResponseRedirect
 from django.views.decorators.debug import sensitive_post_parameters
-from django.views.decorators.http import require_GET, require_http_methods, require_POST
+from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from computecloud.browse import sessions, show
 from computecloud.browse.calls import Api
@@ -78,7 +78,7 @@ def projects(api: Api) -> HttpResponseBase:
     return show.answer(api.request, "projects.html", title="Projects", projects=rows, further=further)
 
 
-@require_GET
+@require_safe
 @page
 def home(_api: Api) -> HttpResponse:
     """Go to the servers."""

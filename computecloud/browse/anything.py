@@ -5,8 +5,9 @@ import re
 
 from django.http import HttpResponse
 from django.utils.html import format_html
+from django.utils.http import url_has_allowed_host_and_scheme
 from django.utils.safestring import SafeString, mark_safe
-from django.views.decorators.http import require_GET
+from django.views.decorators.http import require_safe
 
 from computecloud.browse import show
 from computecloud.browse.calls import Api
@@ -16,7 +17,7 @@ from computecloud.wire import links
 _TEXT = re.compile(r'"((?:[^"\\]|\\.)*)"')
 
 
-@require_GET
+@require_safe
 @page
 def anything(api: Api) -> HttpResponse:
     """Show what the API answers at this address."""
@@ -33,9 +34,10 @@ def linked(text: str, base: str) -> SafeString:
     """Return JSON as HTML in which each address of this site is a link."""
     found, end = [], 0
     for match in _TEXT.finditer(text):
-        if match[1].startswith(f"{base}/"):
+        address = match[1].removeprefix(base) if match[1].startswith(f"{base}/") else ""
+        if address and url_has_allowed_host_and_scheme(address, allowed_hosts=None):
             before = format_html("{}", text[end : match.start(1)])
-            found.append(format_html('{}<a href="{}">{}</a>', before, match[1].removeprefix(base), match[1]))
+            found.append(format_html('{}<a href="{}">{}</a>', before, address, match[1]))
             end = match.end(1)
     found.append(format_html("{}", text[end:]))
     return mark_safe("".join(found))  # noqa: S308  each part is escaped

@@ -4,7 +4,7 @@ from typing import Any
 from urllib.parse import quote
 
 from django.http import HttpResponse
-from django.views.decorators.http import require_GET
+from django.views.decorators.http import require_safe
 
 from computecloud.browse import show
 from computecloud.browse.calls import Api
@@ -20,7 +20,7 @@ def _at(collection: str, identifier: str) -> str:
     return f"{collection}/{quote(identifier, safe='')}"
 
 
-@require_GET
+@require_safe
 @page
 def flavors(api: Api) -> HttpResponse:
     """List the flavors that the project may use."""
@@ -41,7 +41,7 @@ def flavors(api: Api) -> HttpResponse:
     return show.answer(api.request, "list.html", title="Flavors", tables=[table])
 
 
-@require_GET
+@require_safe
 @page
 def flavor(api: Api, flavor_id: str) -> HttpResponse:
     """Show a flavor."""
@@ -59,7 +59,7 @@ def flavor(api: Api, flavor_id: str) -> HttpResponse:
     return show.answer(api.request, "facts.html", title=one["name"], facts=facts)
 
 
-@require_GET
+@require_safe
 @page
 def images(api: Api) -> HttpResponse:
     """List the images that the project sees."""
@@ -79,7 +79,7 @@ def images(api: Api) -> HttpResponse:
     return show.answer(api.request, "list.html", title="Images", tables=[table])
 
 
-@require_GET
+@require_safe
 @page
 def image(api: Api, image_id: str) -> HttpResponse:
     """Show an image."""
@@ -97,7 +97,7 @@ def image(api: Api, image_id: str) -> HttpResponse:
     return show.answer(api.request, "facts.html", title=one["name"] or one["id"], facts=facts)
 
 
-@require_GET
+@require_safe
 @page
 def networks(api: Api) -> HttpResponse:
     """List the networks that the project sees."""
@@ -118,7 +118,7 @@ def networks(api: Api) -> HttpResponse:
     return show.answer(api.request, "list.html", title="Networks", tables=[table])
 
 
-@require_GET
+@require_safe
 @page
 def network(api: Api, network_id: str) -> HttpResponse:
     """Show a network with its subnets and ports."""

@@ -3,7 +3,7 @@
 from urllib.parse import quote
 
 from django.http import HttpResponse, HttpResponseBase, HttpResponseRedirect
-from django.views.decorators.http import require_GET, require_http_methods
+from django.views.decorators.http import require_http_methods, require_safe
 
 from computecloud.browse import show
 from computecloud.browse.calls import Api
@@ -22,7 +22,7 @@ def _at(name: str) -> str:
     return f"{PAIRS}/{quote(name, safe='')}"
 
 
-@require_GET
+@require_safe
 @page
 def listing(api: Api) -> HttpResponse:
     """List the user's key pairs."""
@@ -38,7 +38,7 @@ def listing(api: Api) -> HttpResponse:
     return show.answer(api.request, "list.html", title="Key pairs", tables=[table], buttons=new)
 
 
-@require_GET
+@require_safe
 @page
 def one(api: Api, name: str) -> HttpResponse:
     """Show a key pair."""

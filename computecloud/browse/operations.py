@@ -8,7 +8,7 @@ from urllib.parse import quote
 from django.http import HttpRequest, HttpResponse, HttpResponseBase, HttpResponseRedirect
 from django.template.loader import render_to_string
 from django.urls import resolve
-from django.views.decorators.http import require_GET, require_POST
+from django.views.decorators.http import require_POST, require_safe
 
 from computecloud.browse import sessions, show
 from computecloud.browse.calls import Api
@@ -64,7 +64,7 @@ def or_the_operators(view: View) -> View:
 
 
 @or_the_operators
-@require_GET
+@require_safe
 @page
 def listing(api: Api) -> HttpResponse:
     """Show what is and was done for the project, newest first."""
@@ -77,7 +77,7 @@ def listing(api: Api) -> HttpResponse:
 
 
 @or_the_operators
-@require_GET
+@require_safe
 @page
 def one(api: Api, operation_id: str) -> HttpResponse:
     """Show an operation with its steps; while it runs the page follows it."""
@@ -102,7 +102,7 @@ def cancel(api: Api, operation_id: str) -> HttpResponseBase:
     return HttpResponseRedirect(address(operation_id))
 
 
-@require_GET
+@require_safe
 def events(request: HttpRequest, operation_id: str) -> HttpResponseBase:
     """Send an operation's timeline each time that it is another one, and say when it has ended."""
     try:

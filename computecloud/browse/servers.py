@@ -6,7 +6,7 @@ from typing import Any
 from urllib.parse import parse_qs, quote, urlsplit
 
 from django.http import HttpResponse, HttpResponseBase, HttpResponseRedirect
-from django.views.decorators.http import require_GET, require_http_methods, require_POST
+from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from computecloud.browse import operations, show
 from computecloud.browse.calls import Api
@@ -52,7 +52,7 @@ def address(server_id: str) -> str:
     return f"{ROOT}/servers/{quote(server_id, safe='')}"
 
 
-@require_GET
+@require_safe
 @page
 def listing(api: Api) -> HttpResponse:
     """Show the project's servers."""
@@ -82,7 +82,7 @@ def listing(api: Api) -> HttpResponse:
     return show.answer(api.request, "list.html", title="Servers", tables=[table], buttons=new)
 
 
-@require_GET
+@require_safe
 @page
 def one(api: Api, server_id: str) -> HttpResponse:
     """Show a server, what can be done to it now, and what was done to it."""
@@ -158,7 +158,7 @@ def delete(api: Api, server_id: str) -> HttpResponseBase:
     )
 
 
-@require_GET
+@require_safe
 @page
 def console(api: Api, server_id: str) -> HttpResponse:
     """Show the last lines of a server's console."""

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from computecloud.browse import servers as pages
+from computecloud.browse.anything import linked
 from images.models import Image
 from instances.models import Flavor, Instance, KeyPair
 from networking.models import Network, Subnet
@@ -131,6 +132,27 @@ def test_what_an_answer_holds_is_text_and_no_page(browser: Browser, server: Make
     text = browser.get(f"{SERVERS}/{made.id}/metadata").content.decode()
     assert "&lt;/pre&gt;&lt;b&gt;" in text
     assert "<b>" not in text
+
+
+@pytest.mark.parametrize(
+    ("said", "shown"),
+    [
+        ('"http://here/a?b=<c>"', '"<a href="/a?b=&lt;c&gt;">http://here/a?b=&lt;c&gt;</a>"'),
+        ('"http://here//elsewhere.example"', None),
+        ('"http://here.example/a"', None),
+        ('"javascript:x"', None),
+    ],
+)
+def test_only_addresses_of_this_site_become_links(said: str, shown: str | None):
+    text = linked(said, "http://here")
+    assert ("<a" in text) == (shown is not None)
+    if shown:
+        assert text == shown.replace('"<', "&quot;<", 1)[:-1] + "&quot;"
+
+
+def test_a_page_answers_head_without_a_body(browser: Browser):
+    answer = browser.head(SERVERS)
+    assert (answer.status_code, answer.content) == (200, b"")
 
 
 FOREIGN = (
