@@ -82,17 +82,24 @@ def _form(api: Api) -> Form:
                 choices=[Choice(name, name) for name in sorted({one["name"] for one in groups})],
                 help="None: the group default.",
             ),
-            Field(name="count", label="How many", path="server.max_count", values=["1"]),
-            Field(name="description", label="Description", path="server.description"),
-            Field(
-                name="user_data",
-                label="User data",
-                path="server.user_data",
-                kind="area",
-                help="A script or cloud-config that the guest runs when it first starts.",
-            ),
+            *_further(),
         ],
     )
+
+
+def _further() -> list[Field]:
+    """Return the questions that most servers leave as they are."""
+    return [
+        Field(name="count", label="How many", path="server.max_count", values=["1"]),
+        Field(name="description", label="Description", path="server.description"),
+        Field(
+            name="user_data",
+            label="User data",
+            path="server.user_data",
+            kind="area",
+            help="A script or cloud-config that the guest runs when it first starts.",
+        ),
+    ]
 
 
 def _sizes(flavor: dict[str, Any]) -> str:
