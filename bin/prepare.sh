@@ -1,6 +1,7 @@
 # Sourced by the commands beside it: installs what is missing, and only that. Sets root, the checkout's folder.
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 export PATH=$PATH:/usr/sbin:/sbin
+unset PYTHONDONTWRITEBYTECODE # with it, each of the processes to come would compile everything anew
 
 say() { printf '%s\n' "$*"; }
 

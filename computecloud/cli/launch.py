@@ -45,6 +45,7 @@ class Launch:
     def run(self) -> None:
         """Stop what runs, bring the database up to date, start everything, and wait until it answers."""
         wanted, text, mark = self._plan()
+        environment = self.installation.environment(self.settings)  # before this process takes a quieter log
         supervisor = Supervisor(self.installation)
         self._stop(supervisor, wanted)
         if not self._is_host_alone:
@@ -55,7 +56,7 @@ class Launch:
             if self._runs_libvirtd(wanted):
                 libvirt_daemon.write_configuration(self.installation)
                 libvirt_daemon.start_log_daemon(self.installation)
-            supervisor.start(text, mark, self.installation.environment(self.settings), step)
+            supervisor.start(text, mark, environment, step)
             if self._runs_libvirtd(wanted):
                 self._wait_for_libvirtd(supervisor, step)
             supervisor.start_rest()

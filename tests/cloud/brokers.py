@@ -8,6 +8,7 @@ from typing import Protocol
 
 from tests.cloud.cloud import Cloud, until
 from tests.cloud.rabbitmq import RabbitMQ
+from tests.patience import patience
 
 TABLE = "computecloud_test"
 
@@ -80,7 +81,9 @@ class Redis:
 
     def _ask(self, *words: str) -> str:
         command = ["redis-cli", "-s", str(self.cloud.state / "run" / "redis.sock"), *words]
-        return subprocess.run(command, capture_output=True, text=True, check=False, timeout=10).stdout.strip()
+        return subprocess.run(
+            command, capture_output=True, text=True, check=False, timeout=10 * patience()
+        ).stdout.strip()
 
 
 def of(cloud: Cloud) -> Broker:
@@ -103,4 +106,4 @@ def connect_again() -> None:
 
 
 def _nft(script: str) -> None:
-    subprocess.run(["nft", "-f", "-"], input=script, text=True, check=True, timeout=10)
+    subprocess.run(["nft", "-f", "-"], input=script, text=True, check=True, timeout=10 * patience())

@@ -25,6 +25,8 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from cryptography.x509.oid import NameOID
 
+from tests.patience import patience
+
 SBIN = Path("/usr/lib/rabbitmq/bin")  # the scripts themselves: those in /usr/sbin change to the user rabbitmq
 START_S, STOP_S = 60.0, 30.0
 USER = "guest"
@@ -73,7 +75,7 @@ class RabbitMQ:
             command = ["epmd", "-port", str(self._epmd_port), "-address", "127.0.0.1"]
             self._epmd = self._spawn(command)
         self._server = self._spawn([str(SBIN / "rabbitmq-server")])
-        deadline = time.monotonic() + START_S
+        deadline = time.monotonic() + START_S * patience()
         while not self.answers():
             assert self._server.poll() is None, f"RabbitMQ ended: {self._said()}"
             assert time.monotonic() < deadline, f"RabbitMQ does not answer: {self._said()}"

@@ -1,14 +1,18 @@
-"""The RabbitMQ user of a host's worker: it reads its own queues, rings at others, and may nothing else."""
+"""The broker user of a host's worker: it reads its own queues, rings at others, and may nothing else."""
 
 import shlex
 from pathlib import Path
+from typing import Any
 
 import amqp
 import pytest
 from amqp.exceptions import AccessRefused
+from kombu import Connection, Producer, Queue
+from redis.exceptions import NoPermissionError
 
+from computecloud.broker import redis
 from computecloud.cli.enrolment import account
-from tests.cloud import rabbitmq
+from tests.cloud import rabbitmq, redis_tcp
 from tests.cloud.rabbitmq import SBIN, RabbitMQ
 
 pytestmark = pytest.mark.cloud
@@ -61,3 +65,39 @@ def test_a_host_s_user_reads_its_own_queues_and_rings_at_others(tmp_path: Path) 
         with pytest.raises(AccessRefused):
             connected("second")
         account.drop(broker.url, "far", rabbitmqctl=command)
+
+
+def test_a_host_s_user_of_redis_declares_reads_and_rings_as_its_worker_does() -> None:
+    with redis_tcp.running() as port:
+        place = f"127.0.0.1:{port}/0"
+        account.make(f"redis://{place}", "far", "secret", rabbitmqctl="false")
+        options = redis.options(waits=True)
+        far = Connection(
+            f"redis://{account.name_of('far')}:secret@{place}",
+            transport=redis.Transport,
+            transport_options=options,
+        )
+        with far, far.channel() as channel:
+            for name in ("host.far", "host.far.slow"):
+                queue = Queue(name, routing_key=name)(channel)
+                queue.declare()
+                ring(channel, name)
+                message = queue.get()
+                assert message is not None
+                message.ack()
+            for name in ("host.other", "control"):
+                ring(channel, name)
+            for refused in (
+                lambda: Queue("host.other")(channel).get(),
+                lambda: Queue("host.other")(channel).purge(),
+                lambda: channel.client.ltrim("host.other", 1, 0),
+                lambda: channel.client.keys("*"),
+                channel.client.flushall,
+            ):
+                with pytest.raises(NoPermissionError):
+                    refused()
+
+
+def ring(channel: Any, name: str) -> None:
+    """Put a message into a queue."""
+    Producer(channel).publish({"ring": 1}, routing_key=name, serializer="json")

@@ -61,7 +61,7 @@ def report(cloud: Cloud, before: dict[str, set[str]]) -> str:
 def ssh(report: str, *words: str) -> str:
     line = next(line for line in report.splitlines() if line.startswith("Log in to hello:"))
     command = [*shlex.split(line.partition(":")[2]), *words]
-    return subprocess.run(command, capture_output=True, text=True, check=True, timeout=60).stdout
+    return subprocess.run(command, capture_output=True, text=True, check=True, timeout=60 * patience()).stdout
 
 
 def test_the_first_server_answers_on_ssh_under_its_name_and_key(cloud: Cloud, report: str) -> None:

@@ -14,6 +14,7 @@ from computecloud.cli.processes import alive, end, orphans
 from computecloud.cli.programs import Program, configuration, host_names, programs
 from computecloud.cli.progress import Progress, Step
 from computecloud.cli.supervisor import Supervisor
+from tests.patience import patience
 
 SETTINGS = {"DRIVER": "fake", "UP_HOSTS": "2", "WEB_HOST": "127.0.0.1", "WEB_PORT": "8774"}
 
@@ -85,7 +86,7 @@ def test_programs_whose_supervisor_was_killed_are_found_and_ended(
     parent = supervisor.pid()
     assert parent is not None
     os.kill(parent, signal.SIGKILL)
-    deadline = time.monotonic() + 5
+    deadline = time.monotonic() + 5 * patience()
     while supervisor.pid() is not None and time.monotonic() < deadline:
         time.sleep(0.02)
     assert supervisor.processes() == []

@@ -17,11 +17,13 @@ import pytest
 import requests
 
 from tests.images.conftest import MIB, qcow2_bytes
+from tests.patience import patience
 
 pytestmark = pytest.mark.cloud
 
 ROOT = Path(__file__).parents[2]
 PASSWORD = "only for tests"
+START_S, WAIT_S = 60 * patience(), 10 * patience()
 BOOTSTRAP = f"""
 import django
 django.setup()
@@ -77,10 +79,10 @@ class Served:
             self.process = subprocess.Popen(
                 [*command, *options], env=self.environment, cwd=ROOT, stdout=log, stderr=log
             )
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + START_S
         while time.monotonic() < deadline:
             try:
-                requests.get(self.url(""), timeout=5)
+                requests.get(self.url(""), timeout=WAIT_S)
                 return
             except requests.ConnectionError:
                 time.sleep(0.05)
@@ -89,7 +91,7 @@ class Served:
     def stop(self) -> None:
         assert self.process is not None
         self.process.terminate()
-        self.process.wait(10)
+        self.process.wait(WAIT_S)
 
     def url(self, path: str) -> str:
         return f"http://127.0.0.1:{self.port}/image/v2/{path}"
@@ -99,23 +101,25 @@ class Served:
         scope = {"project": {"name": "demo", "domain": {"id": "default"}}}
         wanted = {"identity": {"methods": ["password"], "password": {"user": user}}, "scope": scope}
         address = f"http://127.0.0.1:{self.port}/identity/v3/auth/tokens"
-        answer = requests.post(address, json={"auth": wanted}, timeout=10)
+        answer = requests.post(address, json={"auth": wanted}, timeout=WAIT_S)
         self.headers = {"X-Auth-Token": answer.headers["X-Subject-Token"]}
 
     def made(self) -> str:
         document = {"disk_format": "raw", "container_format": "bare"}
         return str(
-            requests.post(self.url("images"), json=document, headers=self.headers, timeout=10).json()["id"]
+            requests.post(self.url("images"), json=document, headers=self.headers, timeout=WAIT_S).json()[
+                "id"
+            ]
         )
 
     def shown(self, image_id: str) -> dict[str, Any]:
-        answer = requests.get(self.url(f"images/{image_id}"), headers=self.headers, timeout=10)
+        answer = requests.get(self.url(f"images/{image_id}"), headers=self.headers, timeout=WAIT_S)
         return dict(answer.json())
 
     def put(self, image_id: str, body: Any) -> int:
         headers = {**self.headers, "Content-Type": "application/octet-stream"}
         return requests.put(
-            self.url(f"images/{image_id}/file"), data=body, headers=headers, timeout=60
+            self.url(f"images/{image_id}/file"), data=body, headers=headers, timeout=START_S
         ).status_code
 
     def half_put(self, image_id: str, extra: str, body: bytes) -> socket.socket:
@@ -148,7 +152,7 @@ class Served:
 
 
 def wait_for(true: Any) -> None:
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + WAIT_S
     while not true():
         assert time.monotonic() < deadline
         time.sleep(0.02)
@@ -274,7 +278,7 @@ def test_memory_stays_flat_while_300_mib_come_and_go(served: Served, tmp_path: P
     with large.open("rb") as file:
         assert served.put(image_id, file) == 204
     address = served.url(f"images/{image_id}/file")
-    with requests.get(address, headers=served.headers, stream=True, timeout=60) as answer:
+    with requests.get(address, headers=served.headers, stream=True, timeout=START_S) as answer:
         assert sum(len(chunk) for chunk in answer.iter_content(MIB)) == 300 * MIB
     assert served.peak_kib() - before < 24 * 1024
 

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from tests.cloud.cloud import until
+from tests.patience import patience
 
 INIT = Path(__file__).with_name("init")
 BRIDGE, MACHINE, NETWORK = "lab0", "10.77.0.1", "10.77.0.0/24"
@@ -102,7 +103,7 @@ class LabHost:
         enter = ["--all"] if root else ["--net"]
         done = subprocess.run(
             ["nsenter", "-t", str(self.pid), *enter, *words],
-            capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL, timeout=120,
+            capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL, timeout=120 * patience(),
         )  # fmt: skip
         assert not check or done.returncode == 0, f"{words}: {done.stdout}{done.stderr}"
         return done.stdout

@@ -13,6 +13,7 @@ from computecloud.broker import is_rabbitmq
 from computecloud.cli.failures import Failure
 
 COMMANDS = ["-@all", "+@read", "+@write", "+@connection", "+@transaction", "-@dangerous", "+info"]
+RINGING = "(%W~control %W~host.* +lpush)"  # of others: a selector, as Redis has them since 7.0
 TIMEOUT_S = 60
 
 
@@ -48,8 +49,8 @@ def drop(url: str, host: str, *, rabbitmqctl: str) -> None:
 
 def _make_in_redis(url: str, host: str, password: str) -> str:
     own = f"host.{host}"
-    keys = [f"~{own}", f"~{own}.slow", "~_kombu.binding.*", "%W~control", "%W~host.*"]
-    words = ["reset", "on", f">{password}", *keys, "resetchannels", *COMMANDS]
+    keys = [f"~{own}", f"~{own}.slow", "~_kombu.binding*"]
+    words = ["reset", "on", f">{password}", *keys, "resetchannels", *COMMANDS, RINGING]
     with _redis(url) as client:
         try:
             client.execute_command("ACL", "SETUSER", name_of(host), *words)
