@@ -1,13 +1,13 @@
 """Which tests are run again on another database: those whose answer could be another one there.
 
 A plugin of pytest (`-p tests.databases` in pyproject.toml) for `bin/test postgresql`: tests that open no database are
-left out of it, and so are those marked any_database, which ask the same plain questions many times over.
+left out of it.
 """
 
 import pytest
 
 OPTION = "--of-databases"
-OPENERS = {"db", "transactional_db"}
+OPENERS = {"db", "transactional_db", "django_db_setup"}
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -25,5 +25,5 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 
 def _may_differ(item: pytest.Item) -> bool:
-    opens = item.get_closest_marker("django_db") or OPENERS & set(getattr(item, "fixturenames", ()))
-    return bool(opens) and not item.get_closest_marker("any_database")
+    marked = item.get_closest_marker("django_db") is not None
+    return marked or not OPENERS.isdisjoint(getattr(item, "fixturenames", ()))

@@ -23,8 +23,6 @@ from instances.api.actions import ACTIONS
 from instances.models import Instance
 from instances.policies import RULES
 
-pytestmark = pytest.mark.any_database
-
 READS = ("GET",)
 # What anybody with a token may ask of the APIs of servers, images and networks; in Nova's policies these are `@`.
 FOR_ANYBODY = {

@@ -53,7 +53,6 @@ def test_an_action_is_accepted_with_its_operation(alice, action, vm_state):
         assert operation.params["hard"] is (action == "reboot_hard")
 
 
-@pytest.mark.any_database
 @pytest.mark.parametrize(("action", "vm_state", "task_state"), WRONG)
 def test_an_action_is_refused_in_a_wrong_state(alice, action, vm_state, task_state):
     instance = placed(alice, vm_state, task_state)

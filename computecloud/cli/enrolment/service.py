@@ -7,6 +7,15 @@ from hypervisors.ssh import Remote, RemoteError
 
 FOLDER = "/etc/systemd/system"
 START_S = 180.0
+# Whatever is mounted below stays, such as an image store that hosts share: its files are not this host's to remove.
+_EMPTY = f"""
+for entry in {STATE}/* {STATE}/.[!.]*; do
+    [ -e "$entry" ] || continue
+    awk -v at="$entry" '$2 == at || index($2, at "/") == 1 {{ found = 1 }} END {{ exit !found }}' /proc/mounts ||
+        rm -rf "$entry"
+done
+rmdir {STATE} 2>/dev/null || true
+"""
 
 
 def here(remote: Remote, *words: str) -> str:
@@ -42,7 +51,8 @@ def remove(remote: Remote) -> None:
         )
     if remote.succeeds(f"[ -x {CODE}/.venv/bin/python ] && [ -f {STATE}/settings.env ]"):
         here(remote, "stop", "--all")
-    remote.run(f"rm -rf {CODE} {STATE}")
+    remote.run(f"rm -rf {CODE}")
+    remote.run(_EMPTY)
 
 
 def last_words(remote: Remote, host: str) -> str:
