@@ -22,6 +22,7 @@ ROOT_URLCONF = "computecloud.urls"
 WSGI_APPLICATION = "computecloud.wsgi.application"
 USE_TZ = True
 TIME_ZONE = "UTC"
+FORMAT_MODULE_PATH = "computecloud.pages.formats"
 APPEND_SLASH = False
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 AUTH_USER_MODEL = "identity.User"

@@ -18,12 +18,13 @@ def log_in(request: HttpRequest) -> HttpResponseBase:
         title="Log in",
         send="Log in",
         fields=[
-            Field(name="name", label="User name", path="auth.identity.password.user.name"),
+            Field(name="name", label="User name", path="auth.identity.password.user.name", fills="username"),
             Field(
                 name="password",
                 label="Password",
                 path="auth.identity.password.user.password",
                 kind="password",
+                fills="current-password",
             ),
             Field(
                 name="domain",

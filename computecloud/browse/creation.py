@@ -23,12 +23,23 @@ def create(api: Api) -> HttpResponseBase:
     if api.request.method == "GET":
         return show.answer(api.request, "form.html", title=form.title, form=form)
     form.read(api.request.POST)
+    if _is_of_another_project(api):
+        form.error = (
+            "You have chosen another project in another tab meanwhile. Look again at what to choose here."
+        )
+        return show.answer(api.request, "form.html", status=409, title=form.title, form=form)
     answer = api.ask("POST", f"{ROOT}/servers", _body(form), HTTP_IDEMPOTENCY_KEY=form.key)
     if answer.is_ok:
         made = answer.data.get("server")
         return HttpResponseRedirect(address(made["id"]) if made else f"{ROOT}/servers")
     form.refuse(answer)
     return show.answer(api.request, "form.html", status=answer.status, title=form.title, form=form)
+
+
+def _is_of_another_project(api: Api) -> bool:
+    """Tell whether the form was shown for another project than the session speaks for now."""
+    shown_for = api.request.POST.get("project")
+    return shown_for is not None and api.caller is not None and shown_for != api.caller.project_id
 
 
 def _form(api: Api) -> Form:

@@ -34,6 +34,18 @@ class Field:
     help: str = ""
     values: Sequence[str] = ()
     error: str = ""
+    fills: str = ""  # what a browser may know the answer by: HTML's autocomplete
+
+    @property
+    def described_by(self) -> str:
+        """Return the ids of what stands below the question."""
+        below = {"error": self.error, "help": self.help}
+        return " ".join(f"{self.name}-{part}" for part, words in below.items() if words)
+
+    @property
+    def rows(self) -> int:
+        """Return how many choices are seen at once."""
+        return min(max(len(self.choices), 2), 6)
 
     @property
     def value(self) -> str:
@@ -50,6 +62,11 @@ class Form:
     send: str = "Create"
     error: str = ""
     key: str = field(default_factory=lambda: secrets.token_urlsafe(16))
+
+    @property
+    def focus(self) -> str:
+        """Return the question to begin at: the first that was answered wrongly, or the first of all."""
+        return next((one.name for one in self.fields if one.error), self.fields[0].name)
 
     def read(self, sent: QueryDict) -> None:
         """Take what was sent."""

@@ -47,7 +47,7 @@ def one(api: Api, name: str) -> HttpResponse:
         ("Type", show.text(pair["type"])),
         ("Fingerprint", show.text(pair["fingerprint"])),
         ("Public key", show.text(pair["public_key"])),
-        ("Created", show.text(pair["created_at"])),
+        ("Created", show.text(show.moment(pair["created_at"]))),
     ]
     delete = Button("Delete…", f"/browse/keypairs/{quote(name, safe='')}/delete", is_bad=True)
     return show.answer(api.request, "facts.html", title=pair["name"], facts=facts, buttons=[delete])

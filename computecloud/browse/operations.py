@@ -36,8 +36,8 @@ def table(found: Sequence[Mapping[str, Any]], title: str, more: str = "") -> Tab
             [show.status(one["state"])],
             _subject(one["subject"]),
             show.text(one["step"]),
-            [Cell(one["created_at"])],
-            show.text(one["finished_at"]),
+            show.text(show.moment(one["created_at"])),
+            show.text(show.moment(one["finished_at"])),
         )
         for one in found
     ]
@@ -98,7 +98,7 @@ def cancel(api: Api, operation_id: str) -> HttpResponseBase:
     """Cancel an operation, and show it again."""
     answer = api.ask("POST", f"{address(operation_id)}/cancel")
     if not answer.is_ok:
-        return show.refused(api.request, answer.status, answer.message)
+        return show.refused(api.request, answer.status, answer.message, back=address(operation_id))
     return HttpResponseRedirect(address(operation_id))
 
 
@@ -145,11 +145,17 @@ class _Follower:
 
 
 def _shown(operation: Mapping[str, Any]) -> dict[str, Any]:
-    steps = [{**step, "shown": show.status(step["outcome"])} for step in operation["steps"]]
+    steps = [
+        {**step, "shown": show.status(step["outcome"]), "began": step["started_at"][11:23]}
+        for step in operation["steps"]
+    ]
     return {
         "operation": operation,
         "address": address(operation["id"]),
         "events": f"/browse/operations/{operation['id']}/events",
+        "accepted": show.moment(operation["created_at"]),
+        "ended": show.moment(operation["finished_at"]),
+        "at": operation["step"] if operation["state"] in ("pending", "running") else "",
         "is_running": operation["finished_at"] is None,
         "state": show.status(operation["state"]),
         "subject": _subject(operation["subject"]),

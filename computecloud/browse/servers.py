@@ -19,6 +19,7 @@ ROOT = "/compute/v2.1"
 PAGE = 50
 CONSOLE_LINES = 300
 IMAGES_NAMED = 200
+NAMED_IF_NONE = frozenset({"Addresses", "Image", "Key pair"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +72,7 @@ def listing(api: Api) -> HttpResponse:
                 [Cell(at) for at in _addresses(one)],
                 _flavor(one, flavors),
                 _image(one, images),
-                [Cell(one["created"])],
+                show.text(show.moment(one["created"])),
             )
             for one in body["servers"]
         ],
@@ -135,7 +136,7 @@ def act(api: Api, server_id: str) -> HttpResponseBase:
     body = {chosen.key: dict(chosen.body) or None}
     answer = api.ask("POST", f"{address(server_id)}/action", body)
     if not answer.is_ok:
-        return show.refused(api.request, answer.status, answer.message)
+        return show.refused(api.request, answer.status, answer.message, back=address(server_id))
     return HttpResponseRedirect(address(server_id))
 
 
@@ -146,7 +147,7 @@ def delete(api: Api, server_id: str) -> HttpResponseBase:
     if api.request.method == "POST":
         answer = api.ask("DELETE", address(server_id))
         if not answer.is_ok:
-            return show.refused(api.request, answer.status, answer.message)
+            return show.refused(api.request, answer.status, answer.message, back=address(server_id))
         return HttpResponseRedirect(f"{ROOT}/servers")
     server = api.get(address(server_id))["server"]
     return show.answer(
@@ -166,7 +167,7 @@ def console(api: Api, server_id: str) -> HttpResponse:
     asked = {"os-getConsoleOutput": {"length": CONSOLE_LINES}}
     answer = api.ask("POST", f"{address(server_id)}/action", asked)
     if not answer.is_ok:
-        return show.refused(api.request, answer.status, answer.message)
+        return show.refused(api.request, answer.status, answer.message, back=address(server_id))
     return show.answer(
         api.request,
         "console.html",
@@ -191,7 +192,7 @@ def _facts(api: Api, server: Mapping[str, Any], networks: Mapping[str, str]) -> 
         for at in addresses
     ]
     key = server.get("key_name")
-    return [
+    facts: list[Fact] = [
         ("Id", show.text(server["id"])),
         ("Task", show.text(server["OS-EXT-STS:task_state"])),
         ("Addresses", ways),
@@ -204,9 +205,10 @@ def _facts(api: Api, server: Mapping[str, Any], networks: Mapping[str, str]) -> 
         ("Tags", show.text(server.get("tags"))),
         ("Metadata", show.text(server["metadata"])),
         ("Locked", show.text(server.get("locked_reason") or server["locked"])),
-        ("Created", show.text(server["created"])),
-        ("Updated", show.text(server["updated"])),
+        ("Created", show.text(show.moment(server["created"]))),
+        ("Updated", show.text(show.moment(server["updated"]))),
     ]
+    return [(name, cells) for name, cells in facts if cells or name in NAMED_IF_NONE]
 
 
 def _may(api: Api, rule: str) -> bool:

@@ -18,6 +18,14 @@ POLICY = (
 GOOD = frozenset({"ACTIVE", "succeeded", "success", "active", "UP", "available"})
 BAD = frozenset({"ERROR", "failed", "error", "lost", "DOWN"})
 CALM = frozenset({"SHUTOFF", "PAUSED", "SUSPENDED", "cancelled", "skipped", "deactivated", "DELETED"})
+PAGES = {  # what stands at the top of every page: words, address, and where else their pages are
+    "Servers": ("/compute/v2.1/servers", "/browse/servers/"),
+    "Flavors": ("/compute/v2.1/flavors",),
+    "Images": ("/image/v2/images",),
+    "Networks": ("/network/v2.0/networks",),
+    "Key pairs": ("/compute/v2.1/os-keypairs", "/browse/keypairs/"),
+    "Operations": ("/operations/",),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +84,11 @@ def text(value: Any, link: str = "") -> list[Cell]:
     return [Cell(words, link)]
 
 
+def moment(said: str | None) -> str:
+    """Return a moment as the APIs say it, which is in UTC, for people; empty for none."""
+    return f"{said[:10]} {said[11:19]} UTC" if said else ""
+
+
 @cache
 def static(name: str) -> str:
     """Return the address of one of our own static files, another one when its content is."""
@@ -89,7 +102,7 @@ def answer(request: HttpRequest, template: str, /, status: int = 200, **context:
         "caller": getattr(request, "caller", None),
         "style": static("style.css"),
         "script": static("timeline.js"),
-        "path": request.get_full_path(),
+        "pages": [(words, at[0], request.path.startswith(at)) for words, at in PAGES.items()],
         **context,
     }
     response = HttpResponse(render_to_string(f"browse/{template}", shown, request), status=status)
@@ -99,11 +112,10 @@ def answer(request: HttpRequest, template: str, /, status: int = 200, **context:
     return response
 
 
-def refused(request: HttpRequest, status: int, message: str) -> HttpResponse:
-    """Return the page of a refusal in the API's words."""
-    return answer(
-        request, "message.html", status=status, title=_TITLES.get(status, "Refused"), message=message
-    )
+def refused(request: HttpRequest, status: int, message: str, *, back: str = "") -> HttpResponse:
+    """Return the page of a refusal in the API's words, with the way back."""
+    title = _TITLES.get(status, "Refused")
+    return answer(request, "message.html", status=status, title=title, message=message, back=back)
 
 
 _TITLES = {403: "Not allowed", 404: "Not found", 409: "Not now", 429: "Too many", 503: "Not available"}
