@@ -98,6 +98,7 @@ UNFOLD = {
 }
 STATIC_URL = "/static/"
 STATICFILES_DIRS = [ROOT / "computecloud" / "browse" / "static"]
+CSRF_FAILURE_VIEW = "computecloud.browse.account.forged"
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = bool(CONFIG.web_tls_certificate)
 CSRF_TRUSTED_ORIGINS = (
     [urlsplit(CONFIG.public_url)._replace(path="", query="", fragment="").geturl()]

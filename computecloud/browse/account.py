@@ -1,6 +1,7 @@
 """Logging in and out, and choosing a project."""
 
 from django.http import HttpRequest, HttpResponse, HttpResponseBase, HttpResponseRedirect
+from django.views.csrf import csrf_failure
 from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
@@ -55,6 +56,14 @@ def log_in(request: HttpRequest) -> HttpResponseBase:
             response["Retry-After"] = answer.headers["Retry-After"]
         return response
     return show.answer(request, "form.html", title=form.title, form=form, further=further)
+
+
+def forged(request: HttpRequest, reason: str = "") -> HttpResponse:
+    """Refuse a form that holds another log-in's word against forgery, or none."""
+    if not hasattr(request, "urlconf"):
+        return csrf_failure(request, reason)
+    message = "This page is older than your log-in, or another site sent it. Nothing was done."
+    return show.refused(request, 403, message)
 
 
 @require_POST

@@ -126,6 +126,20 @@ def test_a_quota_that_is_used_up_is_said_above_the_form(
     assert "Quota exceeded" in answer.content.decode()
 
 
+def test_the_form_of_another_project_creates_nothing(browser: Browser, asked: dict[str, Any]):
+    answer = browser.send(NEW, **asked, project="another")
+    assert answer.status_code == 409
+    assert "another project" in answer.content.decode()
+    assert not Instance.objects.exists()
+
+
+def test_the_next_key_goes_where_something_is_wrong(browser: Browser, asked: dict[str, Any]):
+    assert re.search(r'id="name"[^>]* autofocus', browser.page(NEW))
+    text = browser.send(NEW, **asked | {"count": "many"}).content.decode()
+    assert re.search(r'id="count"[^>]* aria-describedby="count-error" autofocus', text)
+    assert text.count("autofocus") == 1
+
+
 def test_a_form_that_another_site_sends_creates_nothing(browser: Browser, asked: dict[str, Any]):
     assert browser.post(NEW, asked).status_code == 403
     assert not Instance.objects.exists()
@@ -190,6 +204,7 @@ def test_an_action_that_came_too_late_is_refused_in_the_api_s_words(browser: Bro
     answer = browser.send(f"/browse/servers/{made.id}/act", form=f"{SERVERS}/{made.id}", act="stop")
     assert answer.status_code == 409
     assert "while it is in vm_state stopped" in answer.content.decode()
+    assert f'<a class="button" href="{SERVERS}/{made.id}">Back</a>' in answer.content.decode()
 
 
 @pytest.mark.parametrize("act", ["", "none", "os-resetState", "delete"])

@@ -72,6 +72,14 @@ def test_failed_log_ins_hold_the_account_up_in_pages_and_api_together(demo: Tena
 def test_a_forged_log_in_is_refused(demo: Tenant):
     answer = Browser().post("/browse/login", {"name": "demo", "password": PASSWORD, "domain": "Default"})
     assert answer.status_code == 403
+    assert "This page is older than your log-in" in answer.content.decode()
+    assert "default-src 'none'" in answer["Content-Security-Policy"]
+
+
+def test_a_forged_form_of_the_operators_is_refused_by_their_pages(there: Any):
+    answer = Browser().post("/admin/login/", {"username": "admin", "password": "admin's password"})
+    assert answer.status_code == 403
+    assert "CSRF" in answer.content.decode()
 
 
 def test_logging_in_makes_another_session_of_the_one_before(demo: Tenant):

@@ -120,6 +120,13 @@ def test_without_the_event_loop_each_request_tells_the_present_timeline(browser:
     assert text.startswith(b"retry: 2000\n\nevent: timeline\n")
 
 
+def test_the_step_that_is_next_is_a_row_until_it_has_ended(browser: Browser, running: Operation):
+    row = '<span>ask</span></td><td data-label="Attempt"><span>–</span></td>'
+    assert row in browser.page(f"/operations/{running.id}")
+    ends(running)
+    assert row not in browser.page(f"/operations/{running.id}")
+
+
 def test_every_line_of_an_event_is_one_of_its_data(browser: Browser, running: Operation):
     lines = listen(browser, running).poll().events.decode().removesuffix("\n\n").split("\n")
     assert all(line.startswith(("event: ", "id: ", "data: ")) for line in lines)

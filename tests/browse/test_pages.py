@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from computecloud.browse import operations
 from computecloud.browse import servers as pages
 from computecloud.browse.anything import linked
 from images.models import Image
@@ -15,7 +16,7 @@ from networking.models import Network, Subnet
 from tests.browse.conftest import SERVERS, Browser
 from tests.instances.conftest import Tenant, a_server
 from workers import acceptance
-from workers.models import Operation
+from workers.models import Operation, utc_now
 
 Make = Callable[..., Instance]
 NAV = (
@@ -267,3 +268,32 @@ def test_a_reader_sees_pages_and_no_button(there: Any, demo: Tenant, server: Mak
 
 def test_deleted_servers_are_gone(browser: Browser, demo: Tenant):
     browser.page(f"{SERVERS}/{a_server(demo, 'deleted').id}", 404)
+
+
+def test_a_server_whose_operation_ends_while_its_page_is_made_is_shown_as_it_is_then(
+    browser: Browser, demo: Tenant, server: Make, monkeypatch: pytest.MonkeyPatch
+):
+    made = server("active", "powering-off")
+    _operation(made)
+    timeline = operations.timeline
+
+    def ended_meanwhile(api: Any, operation_id: str) -> dict[str, Any]:
+        Operation.objects.update(state="succeeded", finished_at=utc_now())
+        Instance.objects.filter(id=made.id).update(vm_state="stopped", task_state=None)
+        return timeline(api, operation_id)
+
+    monkeypatch.setattr(operations, "timeline", ended_meanwhile)
+    text = browser.page(f"{SERVERS}/{made.id}")
+    assert '<span class="calm">SHUTOFF</span>' in text
+    assert "data-events" not in text
+
+
+def test_each_page_says_which_of_the_lists_it_belongs_to(browser: Browser):
+    for address in (*NAV, "/browse/servers/new", "/browse/keypairs/new"):
+        assert browser.page(address).count('aria-current="page"') == 1
+    assert 'aria-current="page"' not in browser.page("/browse/projects")
+
+
+def test_moments_are_in_utc_for_people(browser: Browser, server: Make):
+    text = browser.page(f"{SERVERS}/{server('active').id}")
+    assert re.search(r"<span>\d{4}-\d\d-\d\d \d\d:\d\d:\d\d UTC</span>", text)

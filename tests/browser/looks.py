@@ -20,14 +20,16 @@ return [...document.querySelectorAll(
 """
 # The contrast of each piece of text with what is behind it (WCAG 2, 1.4.3).
 PALE = """
-const parts = colour => { const found = colour.match(/[\\d.]+/g).map(Number);
-  return found.length > 3 ? found : [...found, 1]; };
+const brush = Object.assign(document.createElement('canvas'), {width: 1, height: 1})
+  .getContext('2d', {willReadFrequently: true});
+const parts = colour => { brush.clearRect(0, 0, 1, 1); brush.fillStyle = colour; brush.fillRect(0, 0, 1, 1);
+  const found = [...brush.getImageData(0, 0, 1, 1).data]; return [...found.slice(0, 3), found[3] / 255]; };
 const light = rgb => { const [r, g, b] = rgb.map(part => { part /= 255;
   return part <= 0.03928 ? part / 12.92 : ((part + 0.055) / 1.055) ** 2.4; });
   return 0.2126 * r + 0.7152 * g + 0.0722 * b; };
 const behind = one => { for (; one; one = one.parentElement) {
     const back = parts(getComputedStyle(one).backgroundColor);
-    if (back[3] === 1) return back.slice(0, 3);
+    if (back[3] > 0.99) return back.slice(0, 3);
   }
   return matchMedia('(prefers-color-scheme: dark)').matches ? [18, 18, 18] : [255, 255, 255]; };
 const found = [];
