@@ -91,9 +91,8 @@ def one(api: Api, server_id: str) -> HttpResponse:
     networks = {one["name"]: one["id"] for one in api.found("/network/v2.0/networks", "networks")}
     done = api.found("/operations/", "operations", server=server["id"], limit=20)
     newest = operations.timeline(api, done[0]["id"]) if done else None
-    if server[
-        "OS-EXT-STS:task_state"
-    ]:  # it may have ended since, and a page with nothing to follow would stay so
+    was_busy = server["OS-EXT-STS:task_state"] is not None
+    if was_busy:  # perhaps no longer, and a page with nothing to follow would stay as it is
         server = api.get(address(server_id))["server"]
     return show.answer(
         api.request,
