@@ -11,6 +11,7 @@ import pytest
 from django.db import transaction
 from django.db.models import F
 
+from computecloud import metrics
 from computecloud.wire.errors import NotFound
 from tests.workers import toy
 from tests.workers.test_recovery import overtake
@@ -151,6 +152,37 @@ def test_whoever_does_not_changes_nothing(accepted, ask, standing):
     before = stands(operation, **standing)
     assert not ask(operation)
     assert row(operation.id) == before
+
+
+def counted() -> float:
+    """Return how many ends of operations this process has counted."""
+    samples = [one for family in metrics.OPERATIONS.collect() for one in family.samples]
+    return sum(one.value for one in samples if one.name.endswith("_total"))
+
+
+def test_the_end_of_an_operation_is_counted_by_whoever_ended_it(accepted, django_capture_on_commit_callbacks):
+    operation = accepted()
+    before = counted()
+    stands(operation, **OURS | {"lease_token": "other"})
+    with django_capture_on_commit_callbacks(execute=True):
+        assert not end("running")(operation)
+    assert counted() == before
+    stands(operation, **OURS)
+    with django_capture_on_commit_callbacks(execute=True):
+        assert end("running")(operation)
+    assert counted() == before + 1
+
+
+@pytest.mark.parametrize(("state", "count"), [("succeeded", 0), ("running", 1)])
+def test_what_had_ended_before_it_was_overtaken_is_not_counted_again(
+    accepted, django_capture_on_commit_callbacks, state, count
+):
+    operation = accepted()
+    stands(operation, state=state)
+    before = counted()
+    with django_capture_on_commit_callbacks(execute=True):
+        overtake(operation)
+    assert counted() == before + count
 
 
 @pytest.mark.parametrize("direction", [DO, UNDO])
