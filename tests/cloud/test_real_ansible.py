@@ -30,9 +30,10 @@ class Ansible:
     cloud: Cloud
     variables: Path
 
-    def play(self, playbook: str, **variables: str) -> int:
+    def play(self, playbook: str, *, inventory: str = "localhost,", **variables: str) -> int:
         """Run a playbook; returns how many of its tasks changed something."""
         given = [word for item in variables.items() for word in ("-e", "=".join(item))]
+        given += ["--inventory", inventory]
         command = [sys.executable, "-m", "ansible", "playbook", "-e", f"@{self.variables}", *given]
         environment = {
             key: value for key, value in self.cloud.environment.items() if not key.startswith("ANSIBLE_")
@@ -40,8 +41,7 @@ class Ansible:
         environment |= {
             "ANSIBLE_HOME": str(self.variables.parent),
             "ANSIBLE_COLLECTIONS_PATH": str(collection.folder()),
-            "ANSIBLE_LOCALHOST_WARNING": "false",
-            "ANSIBLE_INVENTORY_UNPARSED_WARNING": "false",
+            "ANSIBLE_INVENTORY_UNPARSED_FAILED": "true",
             "ANSIBLE_NOCOLOR": "true",
             "LC_ALL": "C.UTF-8",
         }
@@ -50,7 +50,9 @@ class Ansible:
             check=False, timeout=PLAY_S * patience(),
         )  # fmt: skip
         assert done.returncode == 0, done.stdout + done.stderr
-        return sum(int(number) for number in re.findall(r"\bchanged=(\d+)", done.stdout))
+        changed = [int(number) for number in re.findall(r"\bchanged=(\d+)", done.stdout)]
+        assert changed, f"nothing was played: {done.stdout}{done.stderr}"
+        return sum(changed)
 
 
 @pytest.fixture(scope="module")
@@ -109,6 +111,12 @@ def test_the_playbook_run_again_changes_nothing(ansible: Ansible, guest: Guest) 
 
 def test_the_modules_tell_of_what_was_made(ansible: Ansible, guest: Guest) -> None:
     assert ansible.play("look.yml") == 0
+
+
+def test_the_inventory_finds_the_server_and_ansible_logs_in(ansible: Ansible, guest: Guest) -> None:
+    guest.await_answer("hostname")
+    servers = str(PLAYBOOKS / "servers.openstack.yml")
+    assert ansible.play("log_in.yml", inventory=servers, private_key_file=str(guest.key)) == 0
 
 
 def test_a_server_is_paused_and_unpaused(ansible: Ansible, guest: Guest) -> None:
