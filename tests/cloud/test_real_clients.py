@@ -48,7 +48,7 @@ def journey(
 ) -> Iterator[Journey]:
     """Return a server with all that one can be given, made by a client, which deletes it in the end."""
     client: ApiClient = request.param(real_cloud)
-    name = f"by-{request.node.callspec.id}"
+    name = f"by-{request.param.__name__.lower()}"
     folder = tmp_path_factory.mktemp(name)
     key, user_data = folder / "key", folder / "user-data"
     subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", key], check=True)
@@ -71,7 +71,7 @@ def test_a_server_is_made_as_it_was_asked_for(journey: Journey) -> None:
     assert f" {guest.address}/" in guest.say("ip", "-o", "addr")
     assert until(lambda: guest.say("cat", "/root/marker"), SSH_S, "the user data to run") == MARKER
     total = int(guest.say("awk", "/MemTotal/{print\\$2}", "/proc/meminfo"))
-    assert RAM_MIB * 0.75 < total / 1024 < RAM_MIB, "the flavor's memory, less the kernel's"
+    assert RAM_MIB * 0.7 < total / 1024 < RAM_MIB, "the flavor's memory, less the kernel's"
     refused = guest.cloud.ssh(guest.address, "hostname", key=guest.cloud.state / "demo_key")
     assert refused.returncode == 255, "another key logs in"
 

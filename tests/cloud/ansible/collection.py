@@ -28,7 +28,7 @@ def fetch(target: Path) -> None:
     target.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=target.parent) as work:
         words = ("--quiet", "--no-deps", "--only-binary", ":all:", "--python-version", "3.12", "--dest", work)
-        command = [sys.executable, "-m", "pip", "download", *words, "--requirement", REQUIREMENTS]
+        command = [sys.executable, "-m", "pip", "download", *words, "--requirement", str(REQUIREMENTS)]
         subprocess.run(command, check=True)
         [wheel] = Path(work).glob("*.whl")
         with zipfile.ZipFile(wheel) as packed:
