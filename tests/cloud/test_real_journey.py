@@ -1,51 +1,27 @@
-"""What a tenant does with the OpenStack client and openstacksdk, on real guests."""
+"""A tenant's first steps with the OpenStack client, on real guests; test_real_clients.py has the rest."""
 
 import hashlib
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-import openstack
 import pytest
 
 from tests.cloud import timings
 from tests.cloud.cloud import Cloud, until
+from tests.cloud.guest import SSH_S, Guest
 from tests.patience import patience
 
-pytestmark = [pytest.mark.cloud, pytest.mark.filterwarnings("ignore:::openstack")]
+pytestmark = pytest.mark.cloud
 
 NAME = "traveller"
-SSH_S = 60.0
 SOON_S = 10.0
 AGAIN_S = 5.0
 
 
-@dataclass(frozen=True)
-class Guest:
-    """The server of this file, made with a key of its own."""
-
-    cloud: Cloud
-    id: str
-    address: str
-    key: Path
-
-    def say(self, *command: str) -> str:
-        """Return what a command says in the guest; empty while nobody answers."""
-        return self.cloud.ssh(self.address, *command, key=self.key).stdout.strip()
-
-    def await_answer(self, *command: str) -> str:
-        """Return what a command says as soon as the guest answers."""
-        answer: str = until(
-            lambda: self.say(*command), SSH_S, f"{self.address} to answer on SSH", every_s=0.3
-        )
-        return answer
-
-    @property
-    def status(self) -> str:
-        """Return the server's status."""
-        return str(self.cloud.openstack("server", "show", self.id, "-c", "status")["status"])
+def status(guest: Guest) -> str:
+    """Return the server's status."""
+    return str(guest.cloud.openstack("server", "show", guest.id, "-c", "status")["status"])
 
 
 @pytest.fixture(scope="module")
@@ -108,20 +84,6 @@ def test_the_console_log_shows_the_guests_banner(guest: Guest) -> None:
     assert f"computecloud guest {NAME} ready after" in log
 
 
-def test_a_server_stops_starts_and_reboots_softly_and_hard(guest: Guest) -> None:
-    boots = [guest.await_answer("cat", "/proc/sys/kernel/random/boot_id")]
-    guest.cloud.openstack("server", "stop", NAME, form="")
-    until(lambda: guest.status == "SHUTOFF", SSH_S, "SHUTOFF")
-    guest.cloud.openstack("server", "start", NAME, form="")
-    until(lambda: guest.status == "ACTIVE", SSH_S, "ACTIVE")
-    boots.append(guest.await_answer("cat", "/proc/sys/kernel/random/boot_id"))
-    for how in ("--soft", "--hard"):
-        guest.cloud.openstack("server", "reboot", how, "--wait", NAME, form="")
-        assert guest.status == "ACTIVE"
-        boots.append(guest.await_answer("cat", "/proc/sys/kernel/random/boot_id"))
-    assert len(set(boots)) == 4, "a boot each, and no more than one"
-
-
 def test_what_happened_to_a_server_is_listed_and_shown_step_by_step(guest: Guest) -> None:
     events = guest.cloud.openstack("server", "event", "list", NAME)
     first = next(event for event in events if event["Action"] == "create")
@@ -144,29 +106,4 @@ def test_a_guest_that_is_shut_down_from_inside_shows_as_shutoff_within_seconds(g
     until(off, SOON_S, "SHUTOFF")
     timings.note("poweroff inside the guest, to SHUTOFF", time.monotonic() - began)
     guest.cloud.openstack("server", "start", NAME, form="")
-    until(lambda: guest.status == "ACTIVE", SSH_S, "ACTIVE")
-
-
-def test_openstacksdk_makes_stops_starts_reboots_and_deletes_a_server(
-    real_cloud: Cloud, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("OS_CLIENT_CONFIG_FILE", str(real_cloud.state / "clouds.yaml"))
-    cloud: Any = openstack.connect(cloud="computecloud")
-    server = cloud.create_server(
-        "by-sdk", image="demo", flavor="m1.nano", network="public", key_name="demo", auto_ip=False, wait=True
-    )
-    assert server.status == "ACTIVE"
-    until(
-        lambda: "ready after" in cloud.get_server_console(server), SSH_S, "the guest to obey its power button"
-    )
-    compute = cloud.compute
-    for ask, status in ((compute.stop_server, "SHUTOFF"), (compute.start_server, "ACTIVE")):
-        ask(server)
-        server = compute.wait_for_server(server, status=status, wait=SSH_S, interval=0.2)
-    compute.reboot_server(server, "HARD")
-    server = compute.wait_for_server(server, status="ACTIVE", wait=SSH_S, interval=0.2)
-    actions = [action.action for action in compute.server_actions(server)]
-    assert set(actions) == {"create", "stop", "start", "reboot"}
-    assert cloud.delete_server(server.id, wait=True)
-    assert cloud.get_server(server.id) is None
-    cloud.close()
+    until(lambda: status(guest) == "ACTIVE", SSH_S, "ACTIVE")

@@ -14,7 +14,7 @@ from tests.cloud import leftovers, timings
 from tests.cloud.cloud import Cloud, until
 from tests.cloud.servers import Server, boot
 
-pytestmark = pytest.mark.cloud
+pytestmark = [pytest.mark.cloud, pytest.mark.long]
 
 ROUNDS = {"fake": 30, "libvirt": 8}
 LONGEST_S = {"fake": 0.1, "libvirt": 0.8}  # of a boot, and about of a delete

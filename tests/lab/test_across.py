@@ -9,7 +9,7 @@ from tests.cloud.servers import Server, boot
 from tests.cloud.test_real_tenants import namespaces
 from tests.lab.test_enroll import SSH_S, Place, a_place
 
-pytestmark = pytest.mark.cloud
+pytestmark = [pytest.mark.cloud, pytest.mark.long]
 
 CIDR, NEAR, FAR = "10.1.0.0/24", "10.1.0.10", "10.1.0.20"
 

@@ -26,7 +26,7 @@ from tests.cloud.rabbitmq import free_port
 from tests.cloud.servers import Server, boot
 from tests.lab.hosts import MACHINE, NETWORK, Lab, LabHost, lab
 
-pytestmark = pytest.mark.cloud
+pytestmark = [pytest.mark.cloud, pytest.mark.long]
 
 IMAGE = ROOT / "var" / "test" / "demo.qcow2"  # bin/test makes it
 SETTINGS = "/var/lib/computecloud/settings.env"
