@@ -18,12 +18,14 @@ from tests.workers.test_recovery import overtake
 from workers import (
     acceptance,
     admission,
+    dispatch,
     footprints,
     ledger,
     lost_hosts,
     overtaking,
     probes,
     process,
+    queues,
     recovery,
     sql,
     workflow,
@@ -430,6 +432,18 @@ def test_a_host_has_one_worker(db):
         second._take_lock()
     lock.close()
     second._take_lock().close()
+
+
+@pytest.mark.parametrize(("dispatched_at", "messages"), [(1.0, 1), (2.0, 0)])
+def test_what_was_rung_since_it_was_seen_is_not_published_again(accepted, dispatched_at, messages):
+    operation = accepted()
+    stands(operation, admitted=True, run_after=0.0, dispatched_at=1.0)
+    seen = Operation.objects.get(id=operation.id)
+    stands(operation, dispatched_at=dispatched_at)
+    [link] = dispatch.links_of(seen)
+    before = queues.depth(link.queue)
+    recovery._ring(seen, time.time(), {link.queue: 0})
+    assert queues.depth(link.queue) - before == messages
 
 
 def test_what_somebody_runs_is_not_put_off(accepted):
