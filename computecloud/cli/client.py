@@ -1,5 +1,6 @@
 """A small client of the APIs, as a tenant's tool would use them; nothing here knows the code behind."""
 
+import http
 import http.client
 import json
 import ssl
@@ -29,7 +30,7 @@ class Refused(Failure):
 
 @dataclass
 class Client:
-    """Speaks to one cloud as one user of one project; logs in when it is first asked for something."""
+    """Speaks to one cloud as one user of one project; logs in when it is first asked, and when its token is void."""
 
     host: str
     port: int
@@ -75,10 +76,20 @@ class Client:
 
     def _call(self, method: str, path: str, body: object = None) -> Any:
         data = None if body is None else json.dumps(body).encode()
+        try:
+            answer = self._send(method, path, data)
+        except Refused as error:
+            if error.status != http.HTTPStatus.UNAUTHORIZED:
+                raise
+            self._token = ""  # it is void by now: a clock was set back, a key was rotated; OpenStack's clients do so, too
+            answer = self._send(method, path, data)
+        return json.loads(answer) if answer else None
+
+    def _send(self, method: str, path: str, data: bytes | None) -> bytes:
         answer, _ = self._exchange(
             method, path, data, {"Content-Type": "application/json"} | self._logged_in()
         )
-        return json.loads(answer) if answer else None
+        return answer
 
     def _logged_in(self) -> dict[str, str]:
         if not self._token:

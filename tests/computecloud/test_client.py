@@ -27,6 +27,7 @@ ANSWERS: dict[str, tuple[int, Any]] = {
 class Api(BaseHTTPRequestHandler):
     seen: list[tuple[str, str, dict[str, str], bytes]] = []
     callers: set[int] = set()  # the ports that its connections came from
+    void: set[str] = set()  # tokens
     protocol_version = "HTTP/1.1"
 
     def do_GET(self) -> None:
@@ -34,6 +35,8 @@ class Api(BaseHTTPRequestHandler):
         self.callers.add(self.client_address[1])
         self.seen.append((self.command, self.path, dict(self.headers), body))
         status, answer = ANSWERS[self.path]
+        if self.headers.get("X-Auth-Token") in self.void:
+            status, answer = 401, {"error": {"code": 401, "message": "void"}}
         content = answer.encode() if isinstance(answer, str) else json.dumps(answer).encode()
         self.send_response(status)
         self.send_header("Content-Length", str(len(content)))
@@ -49,7 +52,7 @@ class Api(BaseHTTPRequestHandler):
 
 @pytest.fixture
 def client(tmp_path: Path) -> Iterator[Client]:
-    Api.seen, Api.callers = [], set()
+    Api.seen, Api.callers, Api.void = [], set(), set()
     server = ThreadingHTTPServer(("127.0.0.1", 0), Api)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     yield Client("127.0.0.1", server.server_port, "demo", "secret", tmp_path / "web.log")
@@ -65,6 +68,21 @@ def test_it_logs_in_once_and_then_sends_the_token(client: Client) -> None:
     assert log_in["identity"]["password"]["user"]["password"] == "secret"
     assert log_in["scope"]["project"]["name"] == "demo"
     assert Api.seen[-1][2]["X-Auth-Token"] == "the-token"
+
+
+def test_it_logs_in_again_where_its_token_is_void(client: Client) -> None:
+    client._token = "old"
+    Api.void = {"old"}
+    assert client.get("/compute/v2.1/servers") == {"servers": []}
+    asked = [path for _, path, _, _ in Api.seen]
+    assert asked == ["/compute/v2.1/servers", "/identity/v3/auth/tokens", "/compute/v2.1/servers"]
+
+
+def test_who_is_refused_with_a_new_token_is_told(client: Client) -> None:
+    Api.void = {"the-token"}
+    with pytest.raises(Refused, match="401: void"):
+        client.get("/compute/v2.1/servers")
+    assert len(Api.seen) == 4
 
 
 @pytest.mark.parametrize(
