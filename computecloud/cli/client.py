@@ -81,7 +81,7 @@ class Client:
         except Refused as error:
             if error.status != http.HTTPStatus.UNAUTHORIZED:
                 raise
-            self._token = ""  # it is void by now: a clock was set back, a key was rotated; OpenStack's clients do so, too
+            self._token = ""  # void by now: a clock was set back, a key rotated; OpenStack clients do so, too
             answer = self._send(method, path, data)
         return json.loads(answer) if answer else None
 
