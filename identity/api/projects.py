@@ -61,8 +61,8 @@ class OneProject(IdentityView):
     def patch(self, request: Request, project_id: str) -> Response:
         """Change the project."""
         found = selectors.writable(self.caller, Project, project_id)
-        values = cast(ProjectValues, _values(self.body(ProjectPatch, key="project")))
-        project = projects.update(found, values)
+        values = _values(self.changes_of(ProjectPatch, "project", project_id))
+        project = projects.update(found, cast(ProjectValues, values))
         return self.answer({"project": self.linked(presentation.project(project), "projects")})
 
     def delete(self, request: Request, project_id: str) -> Response:
@@ -144,8 +144,8 @@ class OneDomain(IdentityView):
     def patch(self, request: Request, domain_id: str) -> Response:
         """Change the domain."""
         self.require_admin()
-        values = cast(DomainValues, _values(self.body(DomainPatch, key="domain")))
-        domain = projects.update_domain(selectors.one(Domain, domain_id), values)
+        values = _values(self.changes_of(DomainPatch, "domain", domain_id))
+        domain = projects.update_domain(selectors.one(Domain, domain_id), cast(DomainValues, values))
         return self.answer({"domain": self.linked(presentation.domain(domain), "domains")})
 
     def delete(self, request: Request, domain_id: str) -> Response:

@@ -62,9 +62,12 @@ def test_a_server_is_given_a_password_that_only_its_config_drive_reads(alice, bo
 def test_no_password_is_made_where_it_is_switched_off(alice, body, monkeypatch):
     monkeypatch.setattr(server_request, "CONFIG", structs.replace(CONFIG, instance_password=False))
     assert "adminPass" not in alice.post("/servers", body).json()["server"]
-    assert alice.post("/servers", {"server": body["server"] | {"adminPass": "mine"}}).json()["server"][
-        "adminPass"
-    ] == "mine"
+    assert (
+        alice.post("/servers", {"server": body["server"] | {"adminPass": "mine"}}).json()["server"][
+            "adminPass"
+        ]
+        == "mine"
+    )
 
 
 def test_a_boot_s_parameters_hold_all_that_its_steps_need(alice, body, image):
