@@ -165,6 +165,20 @@ class ServicesQuery(StrictSerializer):
     binary = _text()
 
 
+class HostsQuery(StrictSerializer):
+    """What GET /os-hosts takes."""
+
+    zone = _text()
+
+
+class UsageQuery(PageQuery):
+    """What GET /os-simple-tenant-usage takes; details are asked for with 1."""
+
+    start = fields.Timestamp(required=False)
+    end = fields.Timestamp(required=False)
+    detailed = _text()
+
+
 class LimitsQuery(StrictSerializer):
     """What GET /limits takes; tenant_id is an admin's."""
 

@@ -6,6 +6,7 @@ from instances.api import (
     actions,
     compute_services,
     flavors,
+    hosts,
     hypervisors,
     instance_actions,
     keypairs,
@@ -15,6 +16,7 @@ from instances.api import (
     server_parts,
     server_tags,
     servers,
+    usage,
 )
 
 urlpatterns: list[URLPattern] = [
@@ -55,6 +57,13 @@ urlpatterns: list[URLPattern] = [
     path("os-hypervisors/<str:hypervisor_id>/uptime", hypervisors.HypervisorUptimeView.as_view()),
     path("os-hypervisors/<str:pattern>/search", hypervisors.HypervisorsSearchView.as_view()),
     path("os-hypervisors/<str:pattern>/servers", hypervisors.HypervisorsServersView.as_view()),
+    path("os-hosts", hosts.HostsView.as_view()),
+    path("os-hosts/<str:name>", hosts.HostView.as_view()),
+    path("os-hosts/<str:name>/<str:action>", hosts.HostPowerView.as_view()),
+    path("os-simple-tenant-usage", usage.UsagesView.as_view()),
+    path("os-simple-tenant-usage/<str:tenant_id>", usage.UsageView.as_view()),
+    path("os-instance_usage_audit_log", usage.UsageAuditLogsView.as_view()),
+    path("os-instance_usage_audit_log/<str:before>", usage.UsageAuditLogView.as_view()),
     path("os-availability-zone", operators.ZonesView.as_view()),
     path("os-availability-zone/detail", operators.ZonesDetailView.as_view()),
     path("os-aggregates", operators.AggregatesView.as_view()),
