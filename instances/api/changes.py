@@ -29,7 +29,8 @@ SERVER = (
     Field("server", "flavor", views=_SERVER, since="2.47"),
     *fields("server", "created updated addresses accessIPv4 accessIPv6 OS-DCF:diskConfig", views=_SERVER),
     *fields("server", "progress fault", views=_SERVER, optional=True),
-    *_full("key_name config_drive security_groups OS-EXT-AZ:availability_zone"),
+    *_full("key_name config_drive OS-EXT-AZ:availability_zone"),
+    *_full("security_groups", optional=True),
     *_full("OS-EXT-STS:power_state OS-EXT-STS:task_state OS-EXT-STS:vm_state"),
     *_full("OS-SRV-USG:launched_at OS-SRV-USG:terminated_at"),
     Field(
@@ -224,6 +225,7 @@ OTHER_REQUESTS = (
     Request(queries.HypervisorQuery, "*", until="2.52"),
     Request(queries.HypervisorQuery, "with_servers", since="2.53"),
     Request(queries.ServicesQuery, "*", until="2.74"),
+    Request(queries.SecurityGroupsQuery, "*", until="2.35"),
     Request(queries.HostsQuery, "*", until="2.42"),
     Request(queries.UsageQuery, "*", until="2.74"),
     *(Request(queries.UsageQuery, key, since="2.40") for key in ("limit", "marker")),
@@ -232,6 +234,7 @@ OTHER_REQUESTS = (
     Request(queries.NoQuery, "*", until="2.101"),
 )
 
+_OF_SECURITY_GROUPS = ("ListView", "View", "RulesView", "RuleView")
 ROUTES_AND_ANSWERS = (
     Route("FlavorView", "PUT", since="2.55"),
     Route("TopologyView", since="2.78"),
@@ -241,6 +244,7 @@ ROUTES_AND_ANSWERS = (
     Route("HostsView", until="2.42"),
     Route("HostView", until="2.42"),
     Route("HostPowerView", until="2.42"),
+    *(Route(f"SecurityGroup{name}", until="2.35") for name in _OF_SECURITY_GROUPS),
     Route("HypervisorsSearchView", until="2.52"),
     Route("HypervisorsServersView", until="2.52"),
     Route("HypervisorUptimeView", until="2.87"),

@@ -171,6 +171,13 @@ class HostsQuery(StrictSerializer):
     zone = _text()
 
 
+class SecurityGroupsQuery(PageQuery):
+    """What GET /os-security-groups takes; all_tenants is an admin's."""
+
+    offset = fields.Integer(min_value=0, required=False)
+    all_tenants = _Switch(required=False)
+
+
 class UsageQuery(PageQuery):
     """What GET /os-simple-tenant-usage takes; details are asked for with 1."""
 
