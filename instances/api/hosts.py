@@ -18,7 +18,7 @@ from workers import hosts
 from workers.models import Host
 
 _RULE = "os_compute_api:os-hosts:"
-_POWER = frozenset({"startup", "shutdown", "reboot"})
+_POWER = {"startup": "start", "shutdown": "shutdown", "reboot": "reboot"}  # action to rule
 
 
 class HostsView(ComputeView):
@@ -81,9 +81,9 @@ class HostPowerView(ComputeView):
 
     def get(self, _request: Request, name: str, action: str) -> HttpResponseBase:
         """Refuse it: machines are switched by other means."""
+        self.enforce(_RULE + _POWER.get(action, "show"))
         if action not in _POWER:
             raise NotFound("The resource could not be found.")
-        self.enforce(_RULE + ("start" if action == "startup" else action))
         _require(name)
         raise NotImplementedHere(f"Machines are not switched here: {action} it by its own means.")
 

@@ -178,6 +178,20 @@ class SecurityGroupsQuery(PageQuery):
     all_tenants = _Switch(required=False)
 
 
+class ImagesQuery(PageQuery):
+    """What GET /images and /images/detail take."""
+
+    keys = {"changes_since": "changes-since", "min_ram": "minRam", "min_disk": "minDisk"}
+
+    name = _text()
+    status = _text()
+    server = fields.Text(max_length=2_048, required=False)
+    type = _text()
+    changes_since = fields.Timestamp(required=False)
+    min_ram = fields.Integer(min_value=0, required=False)
+    min_disk = fields.Integer(min_value=0, required=False)
+
+
 class UsageQuery(PageQuery):
     """What GET /os-simple-tenant-usage takes; details are asked for with 1."""
 
