@@ -56,6 +56,11 @@ def domain(row: Domain) -> dict[str, Any]:
     }
 
 
+def domain_as_project(row: Domain) -> dict[str, Any]:
+    """Return a domain as the project that it is too, as in Keystone."""
+    return {**domain(row), "domain_id": None, "parent_id": None, "is_domain": True}
+
+
 def role(row: Role) -> dict[str, Any]:
     """Return a role."""
     return {

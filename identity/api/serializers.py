@@ -147,14 +147,14 @@ class PasswordBody(StrictSerializer):
 
 
 class ProjectBody(ExtensibleSerializer):
-    """A project to be made."""
+    """A project to be made; one that is a domain is in none, and below nothing."""
 
     name = fields.Name(max_length=64)
-    domain_id = fields.Identifier(**_optional)
+    domain_id = fields.Identifier(allow_null=True, **_optional)
     parent_id = fields.Identifier(allow_null=True, **_optional)
     description = fields.Text(multiline=True, allow_null=True, **_optional)
     enabled = fields.Boolean(**_optional)
-    is_domain = fields.Choice([False], **_optional)
+    is_domain = fields.Boolean(**_optional)
     tags = ListField(child=fields.Text(min_length=1, pattern=r"[^,/]+"), max_length=80, **_optional)
     options = fields.Object(max_items=0, **_optional)
 
