@@ -235,7 +235,6 @@ OTHER_REQUESTS = (
     Request(queries.NoQuery, "*", until="2.101"),
 )
 
-_OF_SECURITY_GROUPS = ("ListView", "View", "RulesView", "RuleView")
 ROUTES_AND_ANSWERS = (
     Route("FlavorView", "PUT", since="2.55"),
     Route("TopologyView", since="2.78"),
@@ -245,9 +244,15 @@ ROUTES_AND_ANSWERS = (
     Route("HostsView", until="2.42"),
     Route("HostView", until="2.42"),
     Route("HostPowerView", until="2.42"),
-    *(Route(f"SecurityGroup{name}", until="2.35") for name in _OF_SECURITY_GROUPS),
-    *(Route(f"Image{name}View", until="2.35") for name in ("s", "sDetail", "")),
-    *(Route(f"Image{name}View", until="2.38") for name in ("Metadata", "Meta")),
+    Route("ImagesView", until="2.35"),
+    Route("ImagesDetailView", until="2.35"),
+    Route("ImageView", until="2.35"),
+    Route("ImageMetadataView", until="2.38"),
+    Route("ImageMetaView", until="2.38"),
+    Route("SecurityGroupListView", until="2.35"),
+    Route("SecurityGroupView", until="2.35"),
+    Route("SecurityGroupRulesView", until="2.35"),
+    Route("SecurityGroupRuleView", until="2.35"),
     Route("HypervisorsSearchView", until="2.52"),
     Route("HypervisorsServersView", until="2.52"),
     Route("HypervisorUptimeView", until="2.87"),

@@ -1,8 +1,8 @@
 """os-hosts, which versions before 2.43 had beside services and hypervisors."""
 
+from collections import Counter
 from typing import Any
 
-from django.db.models import Sum
 from django.http import HttpResponseBase
 from rest_framework.request import Request
 
@@ -42,10 +42,6 @@ class HostView(ComputeView):
         """Show what a host has, what is claimed of it, and what its servers have, project by project."""
         self.enforce(_RULE + "show")
         _require(name)
-        rows = Inventory.objects.filter(node__host__name=name).values("resource_class").order_by()
-        stocks = {
-            row["resource_class"]: row for row in rows.annotate(total_of=Sum("total"), used_of=Sum("used"))
-        }
         by_project: dict[str, list[int]] = {}
         servers = Instance.objects.filter(deleted=False, host=name).order_by("project_id")
         for project_id, flavor in servers.values_list("project_id", "flavor"):
@@ -53,8 +49,7 @@ class HostView(ComputeView):
             before = by_project.get(project_id, [0, 0, 0])
             by_project[project_id] = [sum(pair) for pair in zip(before, of_server, strict=True)]
         amounts = {
-            "(total)": [stocks.get(one, {}).get("total_of", 0) for one in (VCPU, MEMORY_MB, DISK_GB)],
-            "(used_now)": [stocks.get(one, {}).get("used_of", 0) for one in (VCPU, MEMORY_MB, DISK_GB)],
+            **_stocks(name),
             "(used_max)": [sum(column) for column in zip(*by_project.values(), strict=True)] or [0, 0, 0],
             **by_project,
         }
@@ -92,6 +87,19 @@ def _require(name: str) -> None:
     """Raise NotFound where there is no such host."""
     if not Host.objects.filter(name=name).exists():
         raise NotFound(f"Compute host {name[:255]} could not be found.")
+
+
+def _stocks(name: str) -> dict[str, list[int]]:
+    """Return what the host's nodes have and what is claimed of it."""
+    total, used = Counter[str](), Counter[str]()
+    rows = Inventory.objects.filter(node__host__name=name)
+    for resource, here, taken in rows.values_list("resource_class", "total", "used"):
+        total[resource] += here
+        used[resource] += taken
+    return {
+        whose: [of[resource] for resource in (VCPU, MEMORY_MB, DISK_GB)]
+        for whose, of in (("(total)", total), ("(used_now)", used))
+    }
 
 
 def _resource(host: str, whose: str, cpu: int, memory_mib: int, disk_gib: int) -> dict[str, Any]:

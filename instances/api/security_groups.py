@@ -164,6 +164,6 @@ def _new_rule(body: dict[str, Any], group_id: UUID, remote_group_id: UUID | None
 
 def _cidr(text: str | None) -> str:
     try:
-        return str(ipaddress.ip_network(text or _ALL[4], strict=False))
+        return ipaddress.ip_interface(text or _ALL[4]).with_prefixlen
     except ValueError:
         raise InvalidInput(f"{str(text)[:64]} is not a valid IP network.") from None

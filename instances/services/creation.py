@@ -85,7 +85,7 @@ def create(caller: Caller, request: ServerRequest) -> Created:
                 user_id=row.user_id,
                 params=_params(row, request, found),
             )
-            if _password_is_read(row, request):
+            if request.admin_pass and _password_is_read(row, request):
                 secrets.keep(operation, {"admin_pass": request.admin_pass})
     log.info("instances.accepted", reservation_id=reservation, count=len(rows), first=str(rows[0].id))
     return Created(reservation_id=reservation, instances=rows)
