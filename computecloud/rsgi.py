@@ -14,8 +14,12 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, BinaryIO
 
+from django.db import close_old_connections
 from django.http import HttpResponseBase
-from granian.rsgi import HTTPProtocol, Scope  # type: ignore[attr-defined]
+from granian.rsgi import HTTPProtocol, ProtocolClosed, Scope  # type: ignore[attr-defined]
+
+from computecloud import streams
+from computecloud.streams import EventStream, Seats, TooManyStreams
 
 KEPT_BYTES = 131_072  # more than any body but an image's bytes may have
 SILENCE_S = 30.0  # a client that neither sends nor takes anything for so long is given up
@@ -39,12 +43,13 @@ Wsgi = Callable[[Environ, Callable[..., Any]], HttpResponseBase | File]
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """An answer whose body is whole, or in a file."""
+    """An answer whose body is whole, in a file, or events that come one after another."""
 
     status: int
     headers: Headers
     body: bytes
     path: str = ""
+    stream: EventStream | None = None
 
 
 class Incoming:
@@ -91,16 +96,48 @@ class Application:
         self._wsgi = wsgi
         self._answering = ThreadPoolExecutor(threads, "web")
         self._streaming = ThreadPoolExecutor(STREAMS, "stream")
+        self._seats = Seats()
 
     async def __rsgi__(self, scope: Scope, protocol: HTTPProtocol) -> None:
         """Receive a request, have it answered, send the answer."""
         environ = environ_of(scope)
         threads = await self._receive(environ, protocol)
         answer = await asyncio.get_running_loop().run_in_executor(threads, self._answer, environ)
-        if answer.path:
+        if answer.stream is not None:
+            await self._send_events(answer, answer.stream, protocol)
+        elif answer.path:
             protocol.response_file(answer.status, answer.headers, answer.path)
         else:
             protocol.response_bytes(answer.status, answer.headers, answer.body)
+
+    async def _send_events(self, answer: Answer, stream: EventStream, protocol: HTTPProtocol) -> None:
+        """Ask a stream for its events until it ends, its time is over or the client has gone."""
+        try:
+            with self._seats.taken(stream.user_id):
+                await self._ask_again(
+                    stream, protocol, protocol.response_stream(answer.status, answer.headers)
+                )
+        except TooManyStreams as refusal:
+            headers = [("content-type", "text/plain"), ("retry-after", str(refusal.retry_after_s))]
+            protocol.response_bytes(429, headers, refusal.message.encode())
+        except (ProtocolClosed, OSError):  # the client has gone, or takes nothing
+            pass
+
+    async def _ask_again(self, stream: EventStream, protocol: HTTPProtocol, to: Any) -> None:
+        loop = asyncio.get_running_loop()
+        began = spoke = loop.time()
+        gone = asyncio.ensure_future(protocol.client_disconnect())
+        try:
+            await _sent(to, streams.BEGIN)
+            while loop.time() < began + streams.LENGTH_S:
+                piece = await loop.run_in_executor(self._answering, _polled, stream)
+                if piece.events or loop.time() >= spoke + streams.HEARTBEAT_S:
+                    await _sent(to, piece.events or streams.HEARTBEAT)
+                    spoke = loop.time()
+                if piece.ended or (await asyncio.wait([gone], timeout=streams.POLL_S))[0]:
+                    return
+        finally:
+            gone.cancel()
 
     async def _receive(self, environ: Environ, protocol: HTTPProtocol) -> ThreadPoolExecutor:
         """Give a request its body, and return the threads that are to answer it."""
@@ -132,6 +169,9 @@ class Application:
         if isinstance(given, File):
             with given.file:
                 return Answer(head[0], head[1], b"", given.file.name)
+        if isinstance(given, EventStream):
+            given.close()
+            return Answer(head[0], head[1], b"", stream=given)
         try:
             return Answer(head[0], head[1], b"".join(given))
         finally:
@@ -173,6 +213,19 @@ def application(*, threads: int = 4) -> Application:
     from computecloud.wsgi import application as wsgi
 
     return Application(wsgi, threads=threads)
+
+
+async def _sent(to: Any, events: bytes) -> None:
+    async with asyncio.timeout(SILENCE_S):
+        await to.send_bytes(events)
+
+
+def _polled(stream: EventStream) -> streams.Piece:
+    """Ask a stream, and give a pooled connection back as a request does."""
+    try:
+        return stream.poll()
+    finally:
+        close_old_connections()
 
 
 def _raise(error: OSError) -> bytes:

@@ -2,6 +2,7 @@
 
 import hashlib
 from typing import Any
+from urllib.parse import urlsplit
 
 import dj_database_url
 import django_stubs_ext
@@ -21,6 +22,7 @@ ROOT_URLCONF = "computecloud.urls"
 WSGI_APPLICATION = "computecloud.wsgi.application"
 USE_TZ = True
 TIME_ZONE = "UTC"
+FORMAT_MODULE_PATH = "computecloud.pages.formats"
 APPEND_SLASH = False
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 AUTH_USER_MODEL = "identity.User"
@@ -52,6 +54,7 @@ INSTALLED_APPS = [
 MIDDLEWARE = [
     "computecloud.wire.middleware.RequestIdMiddleware",
     "computecloud.idempotency.IdempotencyMiddleware",
+    "computecloud.browse.addresses.BrowserMiddleware",
     "computecloud.wire.middleware.OnlyForPages",  # sessions, CSRF, messages: for /admin and the browsable API alone
 ]
 
@@ -65,7 +68,10 @@ SILENCED_SYSTEM_CHECKS = [
 TEMPLATES = [
     {
         "BACKEND": "django.template.backends.django.DjangoTemplates",
-        "DIRS": [ROOT / "computecloud" / "pages" / "templates"],  # before the theme's own
+        "DIRS": [  # before the theme's own
+            ROOT / "computecloud" / "pages" / "templates",
+            ROOT / "computecloud" / "browse" / "templates",
+        ],
         "APP_DIRS": True,
         "OPTIONS": {
             "context_processors": [
@@ -91,6 +97,14 @@ UNFOLD = {
     "SIDEBAR": {"show_search": True, "navigation": "computecloud.pages.navigation.sections"},
 }
 STATIC_URL = "/static/"
+STATICFILES_DIRS = [ROOT / "computecloud" / "browse" / "static"]
+CSRF_FAILURE_VIEW = "computecloud.browse.account.forged"
+SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = bool(CONFIG.web_tls_certificate)
+CSRF_TRUSTED_ORIGINS = (
+    [urlsplit(CONFIG.public_url)._replace(path="", query="", fragment="").geturl()]
+    if CONFIG.public_url
+    else []
+)
 STATIC_ROOT = CONFIG.state / "static"
 
 
@@ -138,6 +152,10 @@ REST_FRAMEWORK = {
     "EXCEPTION_HANDLER": "computecloud.wire.faults.exception_handler",
     "UNAUTHENTICATED_USER": None,
 }
+
+SPECTACULAR_SETTINGS: dict[str, Any] = {
+    "POSTPROCESSING_HOOKS": []
+}  # or it names components as no document may
 
 LOGGING_CONFIG = None
 configure_logging(CONFIG.log_level)

@@ -4,6 +4,7 @@ from django.contrib import admin
 from django.urls import URLPattern, URLResolver, path
 
 from computecloud.monitoring import health, scraping
+from computecloud.openapi import views as openapi
 from computecloud.wire import discovery
 from computecloud.wire.routes import mount, mount_with_projects
 from computecloud.wire.services import COMPUTE, IDENTITY, IMAGE, NETWORK, OPERATIONS
@@ -23,6 +24,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("healthz", health.healthz),
     path("readyz", health.readyz),
     path("metrics", scraping.metrics),
+    path("openapi/compute.json", openapi.compute),
     path("admin/", admin.site.urls),
 ]
 handler400 = "computecloud.wire.faults.bad_request"

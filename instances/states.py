@@ -235,6 +235,11 @@ def status(vm_state: str, task_state: str | None) -> str:
     return STATUS.get((vm_state, task_state), "UNKNOWN")
 
 
+def allowed(vm_state: str, task_state: str | None) -> frozenset[str]:
+    """Return the names of the actions that may begin in this state."""
+    return frozenset(row.name for row in _ROWS if vm_state in row.vm_states and task_state in row.task_states)
+
+
 def states_of(wanted: str) -> tuple[frozenset[str], frozenset[str | None]] | None:
     """Return the vm_states and task_states that show as this status (any case), None where no state does."""
     pairs = [pair for pair, name in STATUS.items() if name == wanted.upper()]

@@ -88,10 +88,12 @@ class HostAdmin(ReadOnlyAdmin):
     list_filter = ["alive", "enabled", "forced_down"]
     search_fields = ["name", "disabled_reason"]
     fields = [
-        ("name", "shown_state", "takes_guests"),
-        ("heartbeat_at", "worker", "epoch"),
-        ("counter", "echo_sent", "echo_heard"),
-        ("boot_id", "created_at"),
+        ("name", "shown_state"),
+        ("takes_guests", "heartbeat_at"),
+        ("worker", "epoch"),
+        ("echo_sent", "echo_heard"),
+        ("counter", "boot_id"),
+        "created_at",
     ]
     acts = [
         Act("enable", "Enable", "It takes new guests again.", _enable, applies=lambda host: not host.enabled),
@@ -226,6 +228,22 @@ class OperationAdmin(ReadOnlyAdmin):
             _cancel,
             applies=lambda operation: operation.state in ACTIVE,
         ),
+    ]
+    fields = [  # first what became of it, then of what it is, then how the engine keeps it
+        ("kind", "shown_state"),
+        "error",
+        ("step", "waits"),
+        ("subject_type", "subject_id"),
+        ("host", "request_id"),
+        ("project_id", "user_id"),
+        ("created_at", "finished_at"),
+        "params",
+        "results",
+        ("cursor", "attempt"),
+        ("round", "rings"),
+        ("lease_worker", "admitted"),
+        ("cancelled_by", "waits_for"),
+        "updated_at",
     ]
     readonly_fields = ["step", "waits"]
 

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 import structlog
-from django.db.models import Count, Q, QuerySet
+from django.db.models import Count, Q
 
 from computecloud.wire.errors import Conflict, InvalidInput, NotFound
 from workers.models import IS_ACTIVE, Footprint, Host, Operation
@@ -50,9 +50,9 @@ def find(name: str) -> Host:
 
 def enable(*, name: str) -> Host:
     """Have a host take new guests again; the reason why it did not goes. Raises NotFound."""
-    _change(Host.objects.filter(name=name), name, enabled=True, disabled_reason="")
+    host = _changed(name, enabled=True, disabled_reason="")
     log.info("host.enabled", host=name)
-    return find(name)
+    return host
 
 
 def disable(*, name: str, reason: str | None) -> Host:
@@ -62,14 +62,14 @@ def disable(*, name: str, reason: str | None) -> Host:
     """
     if reason is not None and (not reason.strip() or len(reason) > REASON_MAX or not reason.isprintable()):
         raise InvalidInput(f"Give a reason of 1 to {REASON_MAX} printable characters.")
-    _change(Host.objects.filter(name=name), name, enabled=False, disabled_reason=reason or "")
+    host = _changed(name, enabled=False, disabled_reason=reason or "")
     log.info("host.disabled", host=name, reason=reason)
+    return host
+
+
+def _changed(name: str, **values: object) -> Host:
+    Host.objects.filter(name=name).update(**values)
     return find(name)
-
-
-def _change(rows: QuerySet[Host], name: str, **values: object) -> None:
-    if not rows.update(**values):
-        raise NotFound(f"Host {name} could not be found.")
 
 
 def force_down(*, name: str, reason: str | None = None) -> Host:
@@ -79,16 +79,16 @@ def force_down(*, name: str, reason: str | None = None) -> Host:
     """
     if reason is not None:
         disable(name=name, reason=reason)
-    _change(Host.objects.filter(name=name), name, forced_down=True, alive=False)
+    host = _changed(name, forced_down=True, alive=False)
     log.warning("host.forced_down", host=name, reason=reason)
-    return find(name)
+    return host
 
 
 def let_up(*, name: str) -> Host:
     """Have a host that was forced down count again as its heartbeat says; raises NotFound."""
-    _change(Host.objects.filter(name=name), name, forced_down=False)
+    host = _changed(name, forced_down=False)
     log.info("host.let_up", host=name)
-    return find(name)
+    return host
 
 
 def remove(*, name: str) -> None:

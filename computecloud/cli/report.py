@@ -37,6 +37,7 @@ def show(
     say(
         f"Clouds:           computecloud (tenant demo), computecloud-admin in {_short(installation.clouds_file)}"
     )
+    say(f"Pages:            {base_url(settings)}/ (user demo)")
     say(f"Admin:            {base_url(settings)}/admin/ (user admin)")
     say(f"Passwords, logs:  {_short(installation.passwords_file)}, {_short(installation.log)}/")
     say("Try next:")

@@ -7,7 +7,7 @@ from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
 GREEN, RED, BLUE, AMBER, GREY = "#16a34a", "#dc2626", "#2563eb", "#d97706", "#94a3b8"
-WIDTH, HEIGHT, BASE, TOP = 720, 180, 150, 14
+WIDTH, HEIGHT, BASE, TOP = 420, 160, 134, 12
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +72,7 @@ def _rectangle(left: float, top: float, width: float, height: float, part: Part)
 
 def _text(left: float, top: float, words: str, anchor: str) -> SafeString:
     return format_html(
-        '<text x="{}" y="{}" text-anchor="{}" font-size="11" fill="currentColor" fill-opacity=".7">{}</text>',
+        '<text x="{}" y="{}" text-anchor="{}" font-size="12" fill="currentColor" fill-opacity=".7">{}</text>',
         f"{left:.1f}",
         f"{top:.1f}",
         anchor,

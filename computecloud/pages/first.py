@@ -233,5 +233,5 @@ def _audits() -> Panel:
                 seen["skipped"],
             )
         )
-    headings = ("audit", "state", "rung for", "found in a day", "mended", "skipped")
+    headings = ("audit", "state", "last rung", "found in a day", "mended", "skipped")
     return Panel("Audits", headings, shown, link=reverse("admin:workers_auditrun_changelist"))

@@ -32,7 +32,7 @@ def badge(word: str) -> SafeString:
 def link(page: str, key: Any, words: Any) -> SafeString:
     """Return a link to a row's page; page is `room_model`."""
     address = reverse(f"admin:{page}_change", args=[key])
-    return format_html('<a class="text-primary-600 dark:text-primary-500" href="{}">{}</a>', address, words)
+    return format_html('<a class="text-primary-600 dark:text-primary-400" href="{}">{}</a>', address, words)
 
 
 def since(at_s: float) -> str:

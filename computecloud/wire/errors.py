@@ -3,6 +3,8 @@
 A room subclasses a family beside the code that raises it and gives the message in words that say what to do next.
 """
 
+from collections.abc import Mapping
+
 
 class CloudError(Exception):
     """Base of every error whose message may be shown to the caller."""
@@ -13,7 +15,14 @@ class CloudError(Exception):
 
 
 class InvalidInput(CloudError):
-    """The request cannot be right in any state (400)."""
+    """The request cannot be right in any state (400).
+
+    `fields`: what is wrong with which part of the body, by its dotted path; empty where that is not known.
+    """
+
+    def __init__(self, message: str, fields: Mapping[str, str] | None = None) -> None:
+        super().__init__(message)
+        self.fields: Mapping[str, str] = fields or {}
 
 
 class Unauthenticated(CloudError):

@@ -117,6 +117,8 @@ def exception_handler(error: Exception, context: dict[str, Any]) -> HttpResponse
         got_request_exception.send(sender=exception_handler, request=request)
     service: Service = getattr(context["view"], "service", None) or by_path(request.path) or COMPUTE
     response = fault(request, service, status, message_of(error, status), type(error).__name__)
+    if isinstance(error, errors.InvalidInput):
+        response.fields = error.fields  # type: ignore[attr-defined]  # for pages, which ask in this process
     if isinstance(error, errors.TooManyRequests):
         response["Retry-After"] = str(error.retry_after_s)
     if isinstance(error, exceptions.MethodNotAllowed):

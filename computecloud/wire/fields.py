@@ -6,9 +6,9 @@ import ipaddress
 import re
 import unicodedata
 import uuid
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, ClassVar
 
 from django.utils.dateparse import parse_date, parse_datetime
 from rest_framework import serializers
@@ -25,7 +25,12 @@ Base = serializers.Field[Any, Any, Any, Any]
 
 
 class StrictField(Base):
-    """What all our fields share: messages in the words that Nova's callers know."""
+    """What all our fields share: messages in the words that Nova's callers know.
+
+    `openapi`: what a field takes that is none of the kinds here, for the OpenAPI document.
+    """
+
+    openapi: ClassVar[Mapping[str, Any] | None] = None
 
     default_error_messages = {
         "required": "it is a required property",

@@ -90,7 +90,7 @@ class OnlyForPages:
 
 
 def _is_page(request: HttpRequest) -> bool:
-    return request.path_info.startswith(PAGE_PREFIXES)
+    return request.path_info.startswith(PAGE_PREFIXES) or hasattr(request, "urlconf")
 
 
 def _log(request: HttpRequest, response: HttpResponseBase, began: float) -> None:

@@ -73,8 +73,16 @@ def validate(edition: Edition, cls: type[StrictSerializer], data: Any, path: str
     try:
         checked: dict[str, Any] = edition.serializer(cls).run_validation(data)
     except ValidationError as error:
-        raise InvalidInput(describe(error.detail, path)) from None
+        raise InvalidInput(describe(error.detail, path), by_field(error.detail, path)) from None
     return checked
+
+
+def by_field(detail: Any, path: str = "") -> dict[str, str]:
+    """Return the first message about each field that DRF's nested error details name, by its dotted path."""
+    found: dict[str, str] = {}
+    for names, message in _leaves(detail, (path,) if path else ()):
+        found.setdefault(".".join(names), str(message))
+    return found
 
 
 def describe(detail: Any, path: str = "") -> str:

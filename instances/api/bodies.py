@@ -47,6 +47,8 @@ class UpdateFlavor(StrictSerializer):
 class ExtraSpecs(fields.StrictField):
     """Extra specs: short keys, values as text or number."""
 
+    openapi = {"type": "object", "minProperties": 1, "additionalProperties": {"type": "string"}}
+
     def to_internal_value(self, data: Any) -> Any:
         """Return the specs with their values as text."""
         if not isinstance(data, dict) or not data:

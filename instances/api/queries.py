@@ -15,6 +15,8 @@ from instances.services import tags
 class _Switch(fields.StrictField):
     """A boolean as queries write it: also with nothing behind the key."""
 
+    openapi = {"type": "boolean"}
+
     def to_internal_value(self, data: Any) -> Any:
         """Return the boolean."""
         return True if data == "" else fields.Boolean().run_validation(str(data).strip().capitalize())
@@ -22,6 +24,8 @@ class _Switch(fields.StrictField):
 
 class _PowerState(fields.StrictField):
     """A power state by its number."""
+
+    openapi = {"type": "integer", "minimum": 0, "maximum": 9}
 
     def to_internal_value(self, data: Any) -> Any:
         """Return the number."""

@@ -26,6 +26,13 @@ class Network(StrictSerializer):
 class Networks(fields.StrictField):
     """`auto`, `none`, or a list of networks."""
 
+    openapi = {
+        "oneOf": [
+            {"enum": ["auto", "none"]},
+            {"type": "array", "maxItems": 64, "items": {"type": "object", "additionalProperties": True}},
+        ]
+    }
+
     def to_internal_value(self, data: Any) -> Any:
         """Return the word, or the list with its ids as text."""
         serializer = self.parent
@@ -73,6 +80,8 @@ class SecurityGroup(StrictSerializer):
 class ImageRef(fields.StrictField):
     """An image's uuid, also at the end of its URL; the empty string for a server that boots from a volume."""
 
+    openapi = {"type": "string"}
+
     def to_internal_value(self, data: Any) -> Any:
         """Return the uuid, or None for the empty string."""
         if data == "":
@@ -84,6 +93,8 @@ class ImageRef(fields.StrictField):
 class FlavorRef(fields.StrictField):
     """A flavor's id as text or number, also at the end of its URL."""
 
+    openapi = {"oneOf": [{"type": "string", "minLength": 1}, {"type": "integer", "minimum": 0}]}
+
     def to_internal_value(self, data: Any) -> Any:
         """Return the id as text."""
         if isinstance(data, int) and not isinstance(data, bool) and data >= 0:
@@ -94,6 +105,8 @@ class FlavorRef(fields.StrictField):
 
 class AccessAddress(fields.StrictField):
     """An address of one IP version, or the empty string for none."""
+
+    openapi = {"type": "string"}
 
     def __init__(self, version: int, **common: Any) -> None:
         self.version = version

@@ -45,6 +45,10 @@ def until(ready: Callable[[], Any], seconds: float, what: str, *, every_s: float
 class FreshClient(Client):
     """A client with a connection for each call: none that the server has closed meanwhile."""
 
+    def put(self, path: str) -> None:
+        """Put what its address says all of, such as a role."""
+        self._call("PUT", path)
+
     def _exchange(self, *words: Any) -> Any:
         if self._connection is not None:
             self._connection.close()
@@ -140,11 +144,15 @@ class Cloud:
 
     def client(self, user: str = "admin", password: str = "") -> FreshClient:
         """Return a client of the API for a user and the project of that name; not to be shared between threads."""
-        password = password or passwords(self._installation).of(user)
+        password = password or self.password(user)
         return FreshClient("127.0.0.1", self.port, user, password, self.state / "log" / "web.log")
 
+    def password(self, user: str) -> str:
+        """Return the password of one of the two first users."""
+        return passwords(self._installation).of(user)
+
     @cached_property
-    def admin(self) -> Client:
+    def admin(self) -> FreshClient:
         """Return the tests' own client, of the project that has no quota."""
         return self.client("admin")
 

@@ -196,6 +196,29 @@ def test_a_run_whose_worker_died_is_lost_when_the_next_one_finds_something():
     assert sorted(AuditRun.objects.values_list("state", flat=True)) == ["done", "lost"]
 
 
+def test_runs_of_other_audits_and_on_other_hosts_go_on_when_one_is_lost():
+    others = [
+        AuditRun.objects.create(audit=audit, host=host, state="running", why="schedule")
+        for audit, host in (("hosty", "h2"), ("cloudy", "h1"))
+    ]
+    lost = AuditRun.objects.create(audit="hosty", host="h1", state="running", why="schedule")
+    failed = AuditRun.objects.create(audit="hosty", host="h1", state="failed", why="schedule")
+    DIFFERENCES.append(Violation("a is b"))
+    audits.run("hosty", host="h1", pause=lambda _s: None)
+    assert AuditRun.objects.get(id=lost.id).state == "lost"
+    assert AuditRun.objects.get(id=failed.id).state == "failed"
+    going = AuditRun.objects.filter(id__in=[one.id for one in others])
+    assert set(going.values_list("state", flat=True)) == {"running"}
+
+
+def test_a_run_that_finds_nothing_is_written_over_its_own_last_one_alone():
+    for audit, host in (("hosty", "h1"), ("hosty", "h2"), ("cloudy", "")):
+        audits.run(audit, host=host, why=f"of {audit} {host}", pause=lambda _s: None)
+    audits.run("hosty", host="h1", why="again", pause=lambda _s: None)
+    whys = AuditRun.objects.order_by("id").values_list("why", flat=True)
+    assert list(whys) == ["again", "of hosty h2", "of cloudy "]
+
+
 def test_one_is_not_run_twice_at_the_same_time():
     def again(_s: float) -> None:
         assert audits.run("cloudy", pause=lambda _s: None) is None
@@ -239,6 +262,15 @@ def test_old_records_are_removed():
     assert audits.forget_old(time.time() + 60) > 0
     assert not Finding.objects.exists()
     assert not AuditRun.objects.exists()
+
+
+def test_of_findings_only_old_ones_without_a_run_are_removed_by_themselves():
+    run = AuditRun.objects.create(audit="cloudy", state="running", why="schedule")
+    old, new = clock.moment(time.time() - 600), clock.moment(time.time())
+    for what, at, of in (("old", old, None), ("new", new, None), ("of a run that goes on", old, run)):
+        Finding.objects.create(audit="cloudy", what=what, created_at=at, run=of)
+    assert audits.forget_old(time.time() - 60) == 1
+    assert set(Finding.objects.values_list("what", flat=True)) == {"new", "of a run that goes on"}
 
 
 def test_a_message_of_a_newer_version_is_dropped():

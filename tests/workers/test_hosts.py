@@ -1,0 +1,52 @@
+"""What operators do to hosts: whether they take guests, count as down, and are forgotten."""
+
+import uuid
+
+import pytest
+
+from computecloud.wire.errors import Conflict, NotFound
+from workers import hosts
+from workers.models import Footprint, Host
+
+pytestmark = pytest.mark.django_db
+
+
+def footprint(host: str) -> Footprint:
+    return Footprint.objects.create(
+        subject_id=uuid.uuid4(),
+        operation_id=uuid.uuid4(),
+        step="disks",
+        kind="disks",
+        host=host,
+        name="n",
+        state="made",
+    )
+
+
+@pytest.mark.parametrize("act", [hosts.enable, hosts.let_up, hosts.force_down], ids=lambda act: act.__name__)
+def test_of_a_host_that_nobody_knows_nothing_can_be_asked(act):
+    Host.objects.create(name="h1", enabled=False, forced_down=True)
+    with pytest.raises(NotFound, match="Host h2 could not be found"):
+        act(name="h2")
+    host = hosts.find("h1")
+    assert (host.enabled, host.forced_down) == (False, True)
+
+
+@pytest.mark.parametrize(("alive", "forced_down"), [(False, False), (False, True), (True, True)])
+def test_a_host_that_is_down_is_forgotten_with_what_was_left_there(alive: bool, forced_down: bool):
+    Host.objects.create(name="h1", alive=alive, forced_down=forced_down)
+    Host.objects.create(name="h2", alive=False)
+    footprint("h1")
+    kept = footprint("h2")
+    hosts.remove(name="h1")
+    assert Host.objects.get().name == "h2"
+    assert Footprint.objects.get().id == kept.id
+
+
+def test_a_host_that_is_up_is_not_forgotten():
+    Host.objects.create(name="h1", alive=True)
+    footprint("h1")
+    with pytest.raises(Conflict, match="Stop its worker"):
+        hosts.remove(name="h1")
+    assert hosts.find("h1").is_up
+    assert Footprint.objects.exists()
