@@ -99,6 +99,9 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     vendor_data_file: Annotated[
         str, _about("file with a JSON object that every guest is told as its vendor data; empty: none")
     ] = ""
+    instance_password: Annotated[
+        bool, _about("a server that is asked for without adminPass is given one, told in the answer")
+    ] = True
     force_config_drive: Annotated[bool, _about("every guest gets a config drive, asked for or not")] = True
     token_lifetime_s: Annotated[int, _about("a token expires after this time")] = 3_600 * 4
     login_failures_max: Annotated[int, _about("failed log-ins of one account before it is held up")] = 10

@@ -15,7 +15,16 @@ def new_id() -> str:
     return uuid.uuid4().hex
 
 
-class Domain(models.Model):
+class Extensible(models.Model):
+    """What may have keys of its owner's own beside ours; answers show them as they came."""
+
+    extra = models.JSONField(default=dict, db_default={}, editable=False)
+
+    class Meta:
+        abstract = True
+
+
+class Domain(Extensible):
     """A name space of users and projects."""
 
     id = models.CharField(max_length=64, primary_key=True, default=new_id, editable=False)
@@ -27,7 +36,7 @@ class Domain(models.Model):
         return self.name
 
 
-class Project(models.Model):
+class Project(Extensible):
     """A tenant: what owns servers, images, networks and quota."""
 
     id = models.CharField(max_length=64, primary_key=True, default=new_id, editable=False)
@@ -48,7 +57,7 @@ class Project(models.Model):
         return self.name
 
 
-class Role(models.Model):
+class Role(Extensible):
     """A right to something, by name; which one implies which stands in identity.policy."""
 
     id = models.CharField(max_length=64, primary_key=True, default=new_id, editable=False)
@@ -74,7 +83,7 @@ class UserManager(BaseUserManager["User"]):
         return user
 
 
-class User(AbstractBaseUser, PermissionsMixin):
+class User(Extensible, AbstractBaseUser, PermissionsMixin):
     """A person or program; is_staff and is_superuser concern the admin pages alone, roles the APIs."""
 
     id = models.CharField(max_length=64, primary_key=True, default=new_id, editable=False)
@@ -107,7 +116,7 @@ class User(AbstractBaseUser, PermissionsMixin):
         return self.enabled
 
 
-class Group(models.Model):
+class Group(Extensible):
     """Users who are given roles together."""
 
     id = models.CharField(max_length=64, primary_key=True, default=new_id, editable=False)

@@ -1,5 +1,6 @@
 """What is known of networks: subnets, ports, addresses taken, who may talk to whom, and what is shared."""
 
+import ipaddress
 import json
 import uuid
 from typing import Any
@@ -147,7 +148,7 @@ class SecurityGroupRule(Owned):
     protocol = models.CharField(max_length=16, null=True, help_text="a name or a number; none: any")
     port_min = models.IntegerField(null=True, help_text="ICMP: the type")
     port_max = models.IntegerField(null=True, help_text="ICMP: the code")
-    remote_prefix = models.CharField(max_length=43, null=True)
+    remote_prefix = models.CharField(max_length=43, null=True)  # as said: bits may stand behind the prefix
     remote_group = models.ForeignKey(
         SecurityGroup,
         on_delete=models.CASCADE,
@@ -164,10 +165,17 @@ class SecurityGroupRule(Owned):
         indexes = [models.Index(fields=["project_id"], name="rule_project")]
         constraints = [models.UniqueConstraint(fields=["group", "meaning"], name="one_rule_a_meaning")]
 
+    @property
+    def normalized_prefix(self) -> str | None:
+        """Return the range of addresses that the rule is about, without the bits behind its prefix."""
+        if self.remote_prefix is None:
+            return None
+        return str(ipaddress.ip_network(self.remote_prefix, strict=False))
+
     def in_one_form(self) -> str:
         """Return all that the rule says, in the form of its `meaning`."""
         carried = protocols.number(self.protocol, self.ip_version)
-        remote = self.remote_prefix or self.remote_group_id or ""
+        remote = self.normalized_prefix or self.remote_group_id or ""
         parts = (self.direction, self.ip_version, carried, self.port_min, self.port_max, remote)
         return " ".join("-" if part is None else str(part) for part in parts)
 

@@ -32,7 +32,7 @@ def _rules(group_ids: set[str]) -> dict[str, list[RuleFacts]]:
                 protocol=protocols.number(rule.protocol, rule.ip_version),
                 low=rule.port_min,
                 high=rule.port_max,
-                prefix=rule.remote_prefix,
+                prefix=rule.normalized_prefix,
                 group=str(rule.remote_group_id) if rule.remote_group_id else None,
             )
         )

@@ -5,6 +5,8 @@ from typing import Any
 
 from rest_framework.response import Response
 
+from computecloud.wire.errors import InvalidInput
+from computecloud.wire.serializers import StrictSerializer
 from computecloud.wire.services import IDENTITY
 from computecloud.wire.views import ApiView
 from identity import policy
@@ -33,6 +35,13 @@ class IdentityView(ApiView):
     def linked(self, item: Mapping[str, Any], collection: str) -> dict[str, Any]:
         """Return the item with the link to itself."""
         return {**item, "links": {"self": f"{self.roots[0]}/{collection}/{item['id']}"}}
+
+    def changes_of(self, serializer: type[StrictSerializer], kind: str, item_id: str) -> dict[str, Any]:
+        """Return the validated body of a PATCH; raises InvalidInput, for another id than the address has too."""
+        body = self.body(serializer, key=kind)
+        if body.pop("id", None) not in (None, item_id):
+            raise InvalidInput(f"Cannot change {kind} ID")
+        return body
 
     def filters(self, *names: str) -> dict[str, Any]:
         """Return those filters of the query that the listed things have; `name` brings its inexact forms.

@@ -44,7 +44,8 @@ class OneGroup(IdentityView):
     def patch(self, request: Request, group_id: str) -> Response:
         """Change the group."""
         group = selectors.writable(self.caller, Group, group_id)
-        group = groups.update(group, cast(GroupValues, _values(self.body(GroupPatch, key="group"))))
+        values = _values(self.changes_of(GroupPatch, "group", group_id))
+        group = groups.update(group, cast(GroupValues, values))
         return self.answer({"group": self.linked(presentation.group(group), "groups")})
 
     def delete(self, request: Request, group_id: str) -> Response:

@@ -11,6 +11,7 @@ from identity.models import AccessRule, ApplicationCredential, Domain, Group, Pr
 def user(row: User) -> dict[str, Any]:
     """Return a user; never the password."""
     found: dict[str, Any] = {
+        **row.extra,
         "id": row.id,
         "name": row.name,
         "domain_id": row.domain_id,
@@ -29,6 +30,7 @@ def user(row: User) -> dict[str, Any]:
 def project(row: Project) -> dict[str, Any]:
     """Return a project."""
     return {
+        **row.extra,
         "id": row.id,
         "name": row.name,
         "domain_id": row.domain_id,
@@ -44,6 +46,7 @@ def project(row: Project) -> dict[str, Any]:
 def domain(row: Domain) -> dict[str, Any]:
     """Return a domain."""
     return {
+        **row.extra,
         "id": row.id,
         "name": row.name,
         "description": row.description,
@@ -53,14 +56,27 @@ def domain(row: Domain) -> dict[str, Any]:
     }
 
 
+def domain_as_project(row: Domain) -> dict[str, Any]:
+    """Return a domain as the project that it is too, as in Keystone."""
+    return {**domain(row), "domain_id": None, "parent_id": None, "is_domain": True}
+
+
 def role(row: Role) -> dict[str, Any]:
     """Return a role."""
-    return {"id": row.id, "name": row.name, "domain_id": None, "description": row.description, "options": {}}
+    return {
+        **row.extra,
+        "id": row.id,
+        "name": row.name,
+        "domain_id": None,
+        "description": row.description,
+        "options": {},
+    }
 
 
 def group(row: Group) -> dict[str, Any]:
     """Return a group."""
-    return {"id": row.id, "name": row.name, "domain_id": row.domain_id, "description": row.description}
+    known = {"id": row.id, "name": row.name, "domain_id": row.domain_id, "description": row.description}
+    return {**row.extra, **known}
 
 
 def credential(row: ApplicationCredential, secret: str | None = None) -> dict[str, Any]:
@@ -75,7 +91,7 @@ def credential(row: ApplicationCredential, secret: str | None = None) -> dict[st
         "system": None,
         "roles": [{"id": one.id, "name": one.name, "domain_id": None} for one in row.roles.all()],
         "unrestricted": row.unrestricted,
-        "expires_at": _moment(row.expires_at) if row.expires_at else None,
+        "expires_at": _without_zone(row.expires_at) if row.expires_at else None,
     }
     if rules:
         found["access_rules"] = rules
@@ -141,3 +157,8 @@ def _named(domain_id: str, names: dict[str, str]) -> dict[str, str]:
 
 def _moment(moment: datetime) -> str:
     return moment.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+
+
+def _without_zone(moment: datetime) -> str:
+    """Return a moment as Keystone writes those of application credentials: UTC, and does not say so."""
+    return moment.strftime("%Y-%m-%dT%H:%M:%S.%f")

@@ -57,7 +57,8 @@ class OneRole(_RoleView):
     def patch(self, request: Request, role_id: str) -> Response:
         """Change the role."""
         self.require_admin()
-        role = roles.update(selectors.one(Role, role_id), _values(self.body(RolePatch, key="role")))
+        values = _values(self.changes_of(RolePatch, "role", role_id))
+        role = roles.update(selectors.one(Role, role_id), values)
         return self.answer({"role": self.linked(presentation.role(role), "roles")})
 
     def delete(self, request: Request, role_id: str) -> Response:
@@ -145,7 +146,7 @@ class ImpliedOne(_InferenceView):
 
 
 def _values(body: dict[str, Any]) -> RoleValues:
-    values = {key: value for key, value in body.items() if key in ("name", "description")}
+    values = {key: value for key, value in body.items() if key in ("name", "description", "extra")}
     if "description" in values:
         values["description"] = values["description"] or ""
     return cast(RoleValues, values)

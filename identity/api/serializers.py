@@ -7,6 +7,7 @@ from rest_framework.serializers import ListField, ValidationError
 from computecloud.wire import fields
 from computecloud.wire.paging import PageQuery
 from computecloud.wire.serializers import StrictSerializer
+from identity.api.extras import ExtensibleSerializer
 
 _optional: dict[str, Any] = {"required": False}
 _PASSWORD: dict[str, Any] = {"min_length": 1, "max_length": 1_024, "multiline": True}
@@ -118,7 +119,7 @@ class TokenQuery(StrictSerializer):
     nocatalog = fields.Text(**_optional)
 
 
-class UserBody(StrictSerializer):
+class UserBody(ExtensibleSerializer):
     """A user to be made."""
 
     name = fields.Name()
@@ -134,6 +135,7 @@ class UserBody(StrictSerializer):
 class UserPatch(UserBody):
     """Changes of a user."""
 
+    id = fields.Text(allow_null=True, **_optional)
     name = fields.Name(**_optional)
 
 
@@ -144,15 +146,15 @@ class PasswordBody(StrictSerializer):
     password = fields.Text(**_PASSWORD)
 
 
-class ProjectBody(StrictSerializer):
-    """A project to be made."""
+class ProjectBody(ExtensibleSerializer):
+    """A project to be made; one that is a domain is in none, and below nothing."""
 
     name = fields.Name(max_length=64)
-    domain_id = fields.Identifier(**_optional)
+    domain_id = fields.Identifier(allow_null=True, **_optional)
     parent_id = fields.Identifier(allow_null=True, **_optional)
     description = fields.Text(multiline=True, allow_null=True, **_optional)
     enabled = fields.Boolean(**_optional)
-    is_domain = fields.Choice([False], **_optional)
+    is_domain = fields.Boolean(**_optional)
     tags = ListField(child=fields.Text(min_length=1, pattern=r"[^,/]+"), max_length=80, **_optional)
     options = fields.Object(max_items=0, **_optional)
 
@@ -160,6 +162,7 @@ class ProjectBody(StrictSerializer):
 class ProjectPatch(ProjectBody):
     """Changes of a project."""
 
+    id = fields.Text(allow_null=True, **_optional)
     name = fields.Name(max_length=64, **_optional)
 
 
@@ -169,9 +172,10 @@ class TagsBody(StrictSerializer):
     tags = ListField(child=fields.Text(min_length=1, pattern=r"[^,/]+"), max_length=80)
 
 
-class DomainBody(StrictSerializer):
+class DomainBody(ExtensibleSerializer):
     """A domain to be made."""
 
+    computed = ExtensibleSerializer.computed | {"is_domain", "tags"}
     name = fields.Name(max_length=64)
     description = fields.Text(multiline=True, allow_null=True, **_optional)
     enabled = fields.Boolean(**_optional)
@@ -181,10 +185,11 @@ class DomainBody(StrictSerializer):
 class DomainPatch(DomainBody):
     """Changes of a domain."""
 
+    id = fields.Text(allow_null=True, **_optional)
     name = fields.Name(max_length=64, **_optional)
 
 
-class RoleBody(StrictSerializer):
+class RoleBody(ExtensibleSerializer):
     """A role to be made."""
 
     name = fields.Name()
@@ -196,10 +201,11 @@ class RoleBody(StrictSerializer):
 class RolePatch(RoleBody):
     """Changes of a role."""
 
+    id = fields.Text(allow_null=True, **_optional)
     name = fields.Name(**_optional)
 
 
-class GroupBody(StrictSerializer):
+class GroupBody(ExtensibleSerializer):
     """A group to be made."""
 
     name = fields.Name(max_length=64)
@@ -211,6 +217,7 @@ class GroupBody(StrictSerializer):
 class GroupPatch(GroupBody):
     """Changes of a group."""
 
+    id = fields.Text(allow_null=True, **_optional)
     name = fields.Name(max_length=64, **_optional)
 
 

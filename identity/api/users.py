@@ -44,7 +44,7 @@ class OneUser(IdentityView):
     def patch(self, request: Request, user_id: str) -> Response:
         """Change the user."""
         found = self._writable(user_id)
-        user = users.update(found, cast(UserValues, _values(self.body(UserPatch, key="user"))))
+        user = users.update(found, cast(UserValues, _values(self.changes_of(UserPatch, "user", user_id))))
         return self.answer({"user": self.linked(presentation.user(user), "users")})
 
     def delete(self, request: Request, user_id: str) -> Response:

@@ -1,6 +1,6 @@
 """Groups of users: make, change, delete, and who is in them."""
 
-from typing import TypedDict
+from typing import Any, TypedDict
 
 from django.db import IntegrityError, transaction
 
@@ -8,7 +8,7 @@ from computecloud.wire.errors import InvalidInput, NotFound
 from identity import revocation
 from identity.models import DEFAULT_DOMAIN_ID, Domain, Group, GroupMember, RoleAssignment, User
 from identity.services import roles
-from identity.services.writing import store, unique
+from identity.services.writing import checked_extra, merge_extra, store, unique
 
 
 class GroupValues(TypedDict, total=False):
@@ -17,6 +17,7 @@ class GroupValues(TypedDict, total=False):
     name: str
     domain_id: str
     description: str
+    extra: dict[str, Any]
 
 
 def create(values: GroupValues) -> Group:
@@ -25,6 +26,7 @@ def create(values: GroupValues) -> Group:
         name=values["name"],
         domain_id=values.get("domain_id", DEFAULT_DOMAIN_ID),
         description=values.get("description", ""),
+        extra=checked_extra(values.get("extra", {})),
     )
     if not Domain.objects.filter(pk=group.domain_id).exists():
         raise InvalidInput(f"There is no domain {group.domain_id}.")
@@ -41,6 +43,8 @@ def update(group: Group, values: GroupValues) -> Group:
     group.description = values.get("description", group.description)
     with unique("group", group.name):
         store(group, ["name", "description"])
+        if extra := values.get("extra"):
+            merge_extra(group, extra)
     return group
 
 

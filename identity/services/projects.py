@@ -1,14 +1,14 @@
 """Projects and domains: make, change, delete."""
 
 from collections.abc import Sequence
-from typing import TypedDict
+from typing import Any, TypedDict
 
 from django.db import IntegrityError, transaction
 
 from computecloud.wire.errors import Conflict, Forbidden, InvalidInput, NotFound
 from identity import revocation, selectors, sharing
 from identity.models import DEFAULT_DOMAIN_ID, Domain, Group, Project, User
-from identity.services.writing import store, unique
+from identity.services.writing import checked_extra, merge_extra, store, unique
 
 TAGS_MAX = 80
 
@@ -22,6 +22,7 @@ class ProjectValues(TypedDict, total=False):
     description: str
     enabled: bool
     tags: list[str]
+    extra: dict[str, Any]
 
 
 class DomainValues(TypedDict, total=False):
@@ -30,6 +31,7 @@ class DomainValues(TypedDict, total=False):
     name: str
     description: str
     enabled: bool
+    extra: dict[str, Any]
 
 
 def create(values: ProjectValues) -> Project:
@@ -50,6 +52,7 @@ def create(values: ProjectValues) -> Project:
         description=values.get("description", ""),
         enabled=values.get("enabled", True),
         tags=values.get("tags", []),
+        extra=checked_extra(values.get("extra", {})),
     )
     with unique("project", project.name):
         project.save(force_insert=True)
@@ -66,9 +69,12 @@ def update(project: Project, values: ProjectValues) -> Project:
     names = [name for name in ("name", "description", "enabled", "tags") if name in values]
     for name in names:
         setattr(project, name, values[name])
-    if names:
+    extra = values.get("extra")
+    if names or extra:
         with unique("project", project.name):
             store(project, names)
+            if extra:
+                merge_extra(project, extra)
             if was_enabled and not project.enabled:
                 revocation.revoke_project(project.id)
     return project
@@ -112,7 +118,10 @@ def delete(project: Project) -> None:
 def create_domain(values: DomainValues) -> Domain:
     """Make a domain; raises NameTaken."""
     domain = Domain(
-        name=values["name"], description=values.get("description", ""), enabled=values.get("enabled", True)
+        name=values["name"],
+        description=values.get("description", ""),
+        enabled=values.get("enabled", True),
+        extra=checked_extra(values.get("extra", {})),
     )
     with unique("domain", domain.name):
         domain.save(force_insert=True)
@@ -127,9 +136,12 @@ def update_domain(domain: Domain, values: DomainValues) -> Domain:
     names = [name for name in ("name", "description", "enabled") if name in values]
     for name in names:
         setattr(domain, name, values[name])
-    if names:
+    extra = values.get("extra")
+    if names or extra:
         with unique("domain", domain.name):
             store(domain, names)
+            if extra:
+                merge_extra(domain, extra)
             if was_enabled and not domain.enabled:
                 revocation.revoke_domain(domain.id)
     return domain

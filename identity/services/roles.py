@@ -10,7 +10,7 @@ from computecloud.wire.errors import Forbidden, NotFound
 from identity import policy, revocation, selectors
 from identity.models import Domain, Group, GroupMember, ImpliedRole, Project, Role, RoleAssignment, User
 from identity.policy import BOOTSTRAP_ROLES
-from identity.services.writing import store, unique
+from identity.services.writing import checked_extra, merge_extra, store, unique
 
 
 class RoleValues(TypedDict, total=False):
@@ -18,6 +18,7 @@ class RoleValues(TypedDict, total=False):
 
     name: str
     description: str
+    extra: dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,7 +45,11 @@ class Holding:
 
 def create(values: RoleValues) -> Role:
     """Make a role; raises NameTaken."""
-    role = Role(name=values["name"], description=values.get("description") or "")
+    role = Role(
+        name=values["name"],
+        description=values.get("description") or "",
+        extra=checked_extra(values.get("extra", {})),
+    )
     with unique("role", role.name):
         role.save(force_insert=True)
     return role
@@ -61,6 +66,8 @@ def update(role: Role, values: RoleValues) -> Role:
         role.name = values.get("name", role.name)
         role.description = values.get("description", role.description)
         store(role, ["name", "description"])
+        if extra := values.get("extra"):
+            merge_extra(role, extra)
     return role
 
 

@@ -1,13 +1,13 @@
 """Users: make, change, delete, passwords."""
 
-from typing import TypedDict
+from typing import Any, TypedDict
 
 from django.db import transaction
 
 from computecloud.wire.errors import InvalidInput
 from identity import revocation
 from identity.models import DEFAULT_DOMAIN_ID, Domain, Project, User
-from identity.services.writing import store, unique
+from identity.services.writing import checked_extra, merge_extra, store, unique
 
 
 class UserValues(TypedDict, total=False):
@@ -20,6 +20,7 @@ class UserValues(TypedDict, total=False):
     description: str
     enabled: bool
     password: str | None
+    extra: dict[str, Any]
 
 
 def create(values: UserValues) -> User:
@@ -28,6 +29,7 @@ def create(values: UserValues) -> User:
     if not Domain.objects.filter(pk=user.domain_id).exists():
         raise InvalidInput(f"There is no domain {user.domain_id}.")
     _apply(user, values)
+    user.extra = checked_extra(values.get("extra", {}))
     with unique("user", user.name):
         user.save(force_insert=True)
     return user
@@ -39,10 +41,13 @@ def update(user: User, values: UserValues) -> User:
         raise InvalidInput("A user cannot be moved to another domain.")
     was_enabled = user.enabled
     changed = [*_apply(user, values)]
-    if not changed:
+    extra = values.get("extra")
+    if not changed and not extra:
         return user
     with unique("user", user.name):
         store(user, changed)
+        if extra:
+            merge_extra(user, extra)
         if "password" in changed or (was_enabled and not user.enabled):
             revocation.revoke_user(user.id)
     return user

@@ -27,8 +27,10 @@ READ_ONLY = frozenset(
         "created_at",
         "updated_at",
     }
-    | {"self", "file", "schema", "direct_url", "locations", "deleted", "deleted_at", "stores"}
+    | {"self", "file", "schema", "direct_url", "locations", "stores"}
 )
+RESERVED = frozenset({"location", "deleted", "deleted_at"})
+RESERVED_BEGINNING = "os_glance"  # of what Glance's services tell each other
 
 
 class ImageDocument(StrictSerializer):
@@ -67,14 +69,16 @@ class AnswerDocument(StrictSerializer):
     status = fields.Choice(list(map(str, MemberStatus)))
 
 
-def read(edition: Edition, kind: type[ImageDocument], document: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a flat document validated, with the owner's own properties apart.
+def require_writable(key: str) -> None:
+    """Raise Forbidden for a key of an image that only the service sets."""
+    if key in READ_ONLY:
+        raise Forbidden(f"Attribute '{key}' is read-only.")
+    if key in RESERVED or key.startswith(RESERVED_BEGINNING):
+        raise Forbidden(f"Attribute '{key}' is reserved.")
 
-    Raises InvalidInput; Forbidden where it sets what only the service sets.
-    """
-    for key in document:
-        if key in READ_ONLY:
-            raise Forbidden(f"Attribute '{key}' is read-only.")
+
+def read(edition: Edition, kind: type[ImageDocument], document: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a flat document validated, with the owner's own properties apart; raises InvalidInput."""
     known = edition.serializer(kind).fields.keys() - {"properties"}
     own = {key: value for key, value in document.items() if key not in known}
     rest = {key: value for key, value in document.items() if key in known}

@@ -4,32 +4,55 @@ from collections.abc import Callable
 from typing import Any
 
 from computecloud.wire.errors import Conflict, Forbidden, InvalidInput
-from images.api.documents import READ_ONLY
+from images.api.documents import require_writable
 
-MEDIA_TYPE = "application/openstack-images-v2.1-json-patch"
+OLDER = (
+    "application/openstack-images-v2.0-json-patch"  # the verb is the path's key; what is there is not added
+)
+NEWEST = "application/openstack-images-v2.1-json-patch"
+MEDIA_TYPES = (NEWEST, OLDER)
 
 
-def patched(document: dict[str, Any], own: frozenset[str], patch: Any) -> dict[str, Any]:
+def patched(
+    document: dict[str, Any], own: frozenset[str], patch: Any, *, media_type: str = NEWEST
+) -> dict[str, Any]:
     """Return the document after every operation of the patch; own names the keys that may be removed.
 
     Raises InvalidInput where the patch is malformed, Forbidden where it touches what it may not, Conflict where it
-    replaces or removes what is not there.
+    replaces or removes what is not there, or in the older form adds what is.
     """
     if not isinstance(patch, list):
         raise InvalidInput("Request body must be a JSON array of operation objects.")
-    result = {**document}
+    result, is_older = {**document}, media_type.lower() == OLDER
     fixed = frozenset(document) - own
     for operation in patch:
-        verb, path = _read(operation)
-        if path[0] in READ_ONLY or path[0] == "id":
-            raise Forbidden(f"Attribute '{path[0]}' is read-only.")
+        verb, path = _read(_newer(operation) if is_older else operation)
+        if path[0] == "id":
+            raise Forbidden("Attribute 'id' is read-only.")
+        require_writable(path[0])
         if len(path) == 2:
             result["tags"] = _with_tag(result["tags"], verb, path, operation)
         elif verb == "remove":
             _remove(result, fixed, path[0])
+        elif is_older and verb == "add" and path[0] in result:
+            raise Conflict(f"Property {path[0]} already present.")
         else:
             _set(result, verb, path[0], operation["value"])
     return result
+
+
+def _newer(operation: Any) -> Any:
+    """Return an operation {"add": "/key", "value": …} as one with `op` and `path`."""
+    if not isinstance(operation, dict):
+        return operation
+    verbs = [verb for verb in ("add", "replace", "remove") if verb in operation]
+    if len(verbs) != 1:
+        raise InvalidInput(
+            'Operation objects must contain exactly one member named "add", "remove", or "replace".'
+        )
+    [verb] = verbs
+    value = {"value": operation["value"]} if "value" in operation else {}
+    return {"op": verb, "path": operation[verb], **value}
 
 
 def _read(operation: Any) -> tuple[str, list[str]]:

@@ -62,6 +62,8 @@ class ImagesView(ImageApiView):
         payload = self.payload()
         if not isinstance(payload, dict):
             raise InvalidInput("Malformed request body: it must be a JSON object.")
+        for key in payload:
+            documents.require_writable(key)
         checked = documents.read(self.edition, documents.NewImageDocument, payload)
         image = services.create(documents.attributes(checked), image_id=checked.get("id"), caller=self.caller)
         location = f"{links.service_url(self._plain, IMAGE)}/v2/images/{image.id}"
@@ -78,8 +80,9 @@ class ImageView(ImageApiView):
     def patch(self, _request: Request, image_id: str) -> HttpResponseBase:
         """Change its record."""
         image = selectors.get_for_change(image_id_of(image_id), self.caller)
-        patch = read_body(self._plain, (patches.MEDIA_TYPE,))
-        document = patches.patched(documents.writable(image), frozenset(image.properties), patch)
+        patch = read_body(self._plain, patches.MEDIA_TYPES)
+        own, media_type = frozenset(image.properties), self._plain.content_type or ""
+        document = patches.patched(documents.writable(image), own, patch, media_type=media_type)
         checked = documents.read(self.edition, documents.ImageDocument, document)
         if patch:
             services.edit(image, documents.attributes(checked), caller=self.caller)

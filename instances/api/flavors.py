@@ -139,8 +139,7 @@ class FlavorsView(FlavorViews):
         made = flavors.create(
             flavors.NewFlavor(
                 flavorid=flavorid, **{key: value for key, value in wanted.items() if value is not None}
-            ),
-            project_id=self.project_id,
+            )
         )
         return self.one(made)
 

@@ -69,3 +69,13 @@ class UpdateService(StrictSerializer):
         if "disabled_reason" in attrs and attrs.get("status") != DISABLED:
             raise InvalidInput("Specifying 'disabled_reason' when status is 'enabled' is invalid.")
         return attrs
+
+
+_SWITCHES = [word for verb in ("enable", "disable") for word in (verb, verb.capitalize(), verb.upper())]
+
+
+class UpdateHost(StrictSerializer):
+    """The body of PUT /os-hosts/{name}."""
+
+    status = fields.Choice(_SWITCHES, required=False)
+    maintenance_mode = fields.Choice(_SWITCHES, required=False)

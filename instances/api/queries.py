@@ -169,6 +169,41 @@ class ServicesQuery(StrictSerializer):
     binary = _text()
 
 
+class HostsQuery(StrictSerializer):
+    """What GET /os-hosts takes."""
+
+    zone = _text()
+
+
+class SecurityGroupsQuery(PageQuery):
+    """What GET /os-security-groups takes; all_tenants is an admin's."""
+
+    offset = fields.Integer(min_value=0, required=False)
+    all_tenants = _Switch(required=False)
+
+
+class ImagesQuery(PageQuery):
+    """What GET /images and /images/detail take."""
+
+    keys = {"changes_since": "changes-since", "min_ram": "minRam", "min_disk": "minDisk"}
+
+    name = _text()
+    status = _text()
+    server = fields.Text(max_length=2_048, required=False)
+    type = _text()
+    changes_since = fields.Timestamp(required=False)
+    min_ram = fields.Integer(min_value=0, required=False)
+    min_disk = fields.Integer(min_value=0, required=False)
+
+
+class UsageQuery(PageQuery):
+    """What GET /os-simple-tenant-usage takes; details are asked for with 1."""
+
+    start = fields.Timestamp(required=False)
+    end = fields.Timestamp(required=False)
+    detailed = _text()
+
+
 class LimitsQuery(StrictSerializer):
     """What GET /limits takes; tenant_id is an admin's."""
 

@@ -1,13 +1,18 @@
 """From a validated POST /servers to what the services take; refuses in words what no service here offers yet."""
 
+import secrets
+import string
 from collections.abc import Mapping
 from typing import Any
 
+from computecloud.config import CONFIG
 from computecloud.wire.errors import InvalidInput
 from instances import hints
 from instances.api.base import ComputeView
 from instances.services.requests import Destination, ServerRequest
 
+PASSWORD_LENGTH = 12
+_LETTERS_AND_DIGITS = string.ascii_letters + string.digits
 _NO_VOLUMES = (
     "Block Device Mapping is Invalid: there is no volume service here; boot from an image to its local disk."
 )
@@ -45,8 +50,16 @@ def server_request(view: ComputeView, body: Mapping[str, Any]) -> ServerRequest:
         auto_disk_config=server.get("disk_config") == "AUTO",
         access_ip_v4=server.get("accessIPv4", ""),
         access_ip_v6=server.get("accessIPv6", ""),
-        admin_pass=server.get("adminPass"),
+        admin_pass=_password(view, server),
     )
+
+
+def _password(view: ComputeView, server: Mapping[str, Any]) -> str | None:
+    """Return the password that is asked for, else a new one; none for a key's request, whose answer is kept whole."""
+    asked: str | None = server.get("adminPass")
+    if asked or not CONFIG.instance_password or "Idempotency-Key" in view.request.headers:
+        return asked
+    return "".join(secrets.choice(_LETTERS_AND_DIGITS) for _ in range(PASSWORD_LENGTH))
 
 
 def _refuse_injected_files(server: Mapping[str, Any]) -> None:

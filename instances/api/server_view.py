@@ -126,6 +126,11 @@ def _image(at: Mapping[str, int], setting: Setting) -> Maker:
     )
 
 
+def _security_groups(at: Mapping[str, int], _setting: Setting) -> Maker:
+    number = at["security_groups"]
+    return lambda row: ABSENT if row[number] == "[]" else Fragment(row[number])
+
+
 def _volume_ids(at: Mapping[str, int], _setting: Setting) -> Maker:
     number = at["volumes"]
     return lambda row: [{"id": one["id"]} for one in orjson.loads(row[number])]
@@ -169,7 +174,7 @@ SOURCES: Mapping[str, _Source] = {
     "fault": _made(_fault, "fault", *_STATES),
     "key_name": _Source("key_name"),
     "config_drive": _Source("config_drive"),
-    "security_groups": _Source(document="security_groups"),
+    "security_groups": _made(_security_groups, "security_groups"),
     "OS-DCF:diskConfig": _Source("auto_disk_config"),
     "OS-EXT-AZ:availability_zone": _Source("availability_zone"),
     "OS-EXT-STS:power_state": _Source("power_state"),

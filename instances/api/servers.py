@@ -78,7 +78,8 @@ class ServersView(ServerViews):
         self.enforce("os_compute_api:servers:create")
         body = self.body(CreateServerBody)
         wanted = body["server"]
-        created = creation.create(self.caller, server_request(self, body))
+        asked = server_request(self, body)
+        created = creation.create(self.caller, asked)
         if wanted.get("return_reservation_id"):
             return self.answer({"reservation_id": created.reservation_id}, status=202)
         first = created.instances[0]
@@ -89,8 +90,8 @@ class ServersView(ServerViews):
             "OS-DCF:diskConfig": "AUTO" if first.auto_disk_config else "MANUAL",
             "security_groups": first.security_groups,
         }
-        if wanted.get("adminPass"):
-            server["adminPass"] = wanted["adminPass"]
+        if asked.admin_pass:
+            server["adminPass"] = asked.admin_pass
         return self.answer({"server": server}, status=202, headers={"Location": links[0]["href"]})
 
 

@@ -85,7 +85,7 @@ def create(caller: Caller, request: ServerRequest) -> Created:
                 user_id=row.user_id,
                 params=_params(row, request, found),
             )
-            if request.admin_pass:
+            if request.admin_pass and _password_is_read(row, request):
                 secrets.keep(operation, {"admin_pass": request.admin_pass})
     log.info("instances.accepted", reservation_id=reservation, count=len(rows), first=str(rows[0].id))
     return Created(reservation_id=reservation, instances=rows)
@@ -183,6 +183,11 @@ def _row(caller: Caller, request: ServerRequest, found: _Found, one: _One) -> In
     )
 
 
+def _password_is_read(row: Instance, request: ServerRequest) -> bool:
+    """Tell whether a guest is told its password: on its config drive and nowhere else."""
+    return bool(request.admin_pass) and row.config_drive
+
+
 def _params(row: Instance, request: ServerRequest, found: _Found) -> dict[str, Any]:
     """Return all that the steps of a boot need, so that none of them reads this room's tables again."""
     flavor, destination = found.flavor, request.destination
@@ -212,7 +217,7 @@ def _params(row: Instance, request: ServerRequest, found: _Found) -> dict[str, A
         else None,
         "metadata": row.metadata,
         "user_data": row.user_data,
-        secrets.FLAG: bool(request.admin_pass),
+        secrets.FLAG: _password_is_read(row, request),
         "config_drive": row.config_drive,
         "zone": destination.zone,
         "forced_host": destination.host,

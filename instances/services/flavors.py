@@ -31,8 +31,8 @@ class NewFlavor:
     description: str | None = None
 
 
-def create(facts: NewFlavor, *, project_id: str | None = None) -> Flavor:
-    """Make a flavor; one that is not public is opened to project_id. Raises Conflict where name or id is taken."""
+def create(facts: NewFlavor) -> Flavor:
+    """Make a flavor; one that is not public is open to nobody yet. Raises Conflict where name or id is taken."""
     flavor = Flavor(
         flavorid=facts.flavorid or str(uuid.uuid4()),
         name=facts.name,
@@ -48,8 +48,6 @@ def create(facts: NewFlavor, *, project_id: str | None = None) -> Flavor:
     try:
         with transaction.atomic():
             flavor.save(force_insert=True)
-            if not facts.is_public and project_id:
-                sharing.share(flavor, project_id)
     except IntegrityError:
         if Flavor.objects.filter(name=facts.name).exists():
             raise Conflict(f"Flavor with name {facts.name} already exists.") from None

@@ -102,6 +102,7 @@ def _rule(rule: SecurityGroupRule) -> Document:
         "port_range_min": rule.port_min,
         "port_range_max": rule.port_max,
         "remote_ip_prefix": rule.remote_prefix,
+        "normalized_cidr": rule.normalized_prefix,
         "remote_group_id": str(rule.remote_group_id) if rule.remote_group_id else None,
         "remote_address_group_id": None,
     }

@@ -31,6 +31,7 @@ EXTENSIONS = {  # only what is true of this API
     "rbac-policies": "RBAC Policies",
     "rbac-security-groups": "Add security_group type to network RBAC",
     "security-group": "security-group",
+    "security-groups-normalized-cidr": "Normalized CIDR field for security group rules",
     "sorting": "Sorting support",
     "standard-attr-description": "standard-attr-description",
     "standard-attr-revisions": "Resource revision numbers",

@@ -2,12 +2,16 @@
 
 from typing import Any
 
-from rest_framework.serializers import ListField
+from rest_framework.serializers import ListField, ValidationError
 
 from computecloud.wire import fields
 from computecloud.wire.errors import InvalidInput
 from computecloud.wire.serializers import StrictSerializer
-from networking.errors import SecurityGroupInvalidPortValue, SecurityGroupRuleInvalidEtherType
+from networking.errors import (
+    SecurityGroupInvalidPortValue,
+    SecurityGroupNotFound,
+    SecurityGroupRuleInvalidEtherType,
+)
 
 TARGET = r"[*]|[a-zA-Z0-9_-]{1,64}"
 MAC = r"[0-9a-fA-F]{2}(:[0-9a-fA-F]{2}){5}"
@@ -215,17 +219,29 @@ class RuleUpdate(StrictSerializer):
     description = _text()
 
 
+class GroupReference(fields.Uuid):
+    """The id of a security group; like an id that none has, what cannot be one is not found, as in Neutron."""
+
+    def to_internal_value(self, data: Any) -> Any:
+        """Return the UUID; raises SecurityGroupNotFound."""
+        text = fields.Text(min_length=1).run_validation(data)
+        try:
+            return super().to_internal_value(text)
+        except ValidationError:
+            raise SecurityGroupNotFound(text[:64]) from None
+
+
 class RuleCreate(StrictSerializer):
     """A new rule of a security group; protocol and ports are words and numbers in many forms."""
 
-    security_group_id = fields.Uuid()
+    security_group_id = GroupReference()
     direction = fields.Choice(["ingress", "egress"])
     ethertype = fields.Text(required=False, max_length=16, allow_null=True)
     protocol = _Word(required=False, allow_null=True)
     port_range_min = _Word(required=False, allow_null=True)
     port_range_max = _Word(required=False, allow_null=True)
     remote_ip_prefix = fields.Text(required=False, max_length=43, allow_null=True)
-    remote_group_id = fields.Uuid(required=False, allow_null=True)
+    remote_group_id = GroupReference(required=False, allow_null=True)
     description = _text()
     project_id = fields.Identifier(required=False)
     tenant_id = fields.Identifier(required=False)

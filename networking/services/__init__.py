@@ -4,6 +4,7 @@ from networking.selectors import facts_of
 from networking.services.allocation import WantedIp
 from networking.services.auto import auto_network
 from networking.services.bootstrap import bootstrap, let_in
+from networking.services.compute_form import in_compute_form, rule_in_compute_form
 from networking.services.groups import create_group, default_group, delete_group, update_group
 from networking.services.instances import bind, mark_wired, plan, unbind
 from networking.services.membership import groups_of_instance, join_group, leave_group
@@ -35,12 +36,14 @@ __all__ = [
     "delete_subnet",
     "facts_of",
     "groups_of_instance",
+    "in_compute_form",
     "join_group",
     "leave_group",
     "let_in",
     "mark_wired",
     "plan",
     "remove_tag",
+    "rule_in_compute_form",
     "set_tags",
     "unbind",
     "update_group",

@@ -7,11 +7,9 @@ from uuid import UUID
 from django.db import transaction
 
 from computecloud.wire.errors import InvalidInput, NotFound
-from networking.models import Direction, Port, PortGroup, SecurityGroup, SecurityGroupRule
-from networking.protocols import ICMP, ICMPV6, WITH_PORTS, number
+from networking.models import Port, PortGroup, SecurityGroup
 from networking.services import groups, spreading
-
-PORT_MAX = 65_535
+from networking.services.compute_form import in_compute_form
 
 
 def join_group(instance_id: UUID, project_id: str, name: str) -> None:
@@ -44,44 +42,9 @@ def leave_group(instance_id: UUID, project_id: str, name: str) -> None:
 
 def groups_of_instance(instance_id: UUID) -> list[dict[str, Any]]:
     """Return the groups of an instance's ports with their rules for what comes in; two queries."""
-    found = SecurityGroup.objects.filter(ports__instance_id=instance_id).distinct().order_by("name", "id")
-    rows = {group.pk: group for group in found}
-    rules = SecurityGroupRule.objects.filter(group__in=rows, direction=Direction.INGRESS)
-    by_group: dict[UUID, list[dict[str, Any]]] = {}
-    for rule in rules.select_related("remote_group"):
-        by_group.setdefault(rule.group_id, []).append(_rule(rule))
-    return [
-        {
-            "id": str(group.pk),
-            "name": group.name,
-            "description": group.description,
-            "tenant_id": group.project_id,
-            "rules": by_group.get(group.pk, []),
-        }
-        for group in rows.values()
-    ]
-
-
-def _rule(rule: SecurityGroupRule) -> dict[str, Any]:
-    carried = number(rule.protocol, rule.ip_version)
-    low, high = rule.port_min, rule.port_max
-    if carried in (ICMP, ICMPV6):
-        low, high = (-1 if low is None else low), (-1 if high is None else high)
-    elif carried in WITH_PORTS and low is None:
-        low, high = 1, PORT_MAX
-    group, remote = {}, rule.remote_group
-    cidr = {"cidr": rule.remote_prefix or ("0.0.0.0/0" if rule.ip_version == 4 else "::/0")}
-    if remote is not None:
-        group, cidr = {"name": remote.name, "tenant_id": remote.project_id}, {}
-    return {
-        "id": str(rule.pk),
-        "parent_group_id": str(rule.group_id),
-        "ip_protocol": rule.protocol,
-        "from_port": low,
-        "to_port": high,
-        "group": group,
-        "ip_range": cidr,
-    }
+    return in_compute_form(
+        SecurityGroup.objects.filter(ports__instance_id=instance_id).distinct().order_by("name", "id")
+    )
 
 
 def _named(name: str, project_id: str) -> UUID:

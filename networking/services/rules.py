@@ -122,12 +122,12 @@ def _prefix(text: str | None, ip_version: int) -> str | None:
     if text is None:
         return None
     try:
-        cidr = ipaddress.ip_network(text, strict=False)
+        cidr = ipaddress.ip_interface(text)
     except ValueError:
         raise errors.InvalidCIDR(text) from None
     if cidr.version != ip_version:
         raise errors.SecurityGroupRuleParameterConflict(f"IPv{ip_version}", text)
-    return str(cidr)
+    return cidr.with_prefixlen  # as it was said, which clients compare: Neutron keeps the bits behind it
 
 
 def _refuse_twice(rows: Sequence[SecurityGroupRule]) -> None:

@@ -31,9 +31,42 @@ def test_project_is_made_shown_changed_listed_and_deleted(admin: Api) -> None:
     assert admin.patch(path, {"project": {"name": "q", "enabled": False}}).json()["project"]["name"] == "q"
     assert [row["id"] for row in admin.get("/projects?enabled=False").json()["projects"]] == [project["id"]]
     assert admin.get("/projects?name=q&parent_id=default").json()["projects"][0]["enabled"] is False
-    assert admin.get("/projects?is_domain=true").json()["projects"] == []
     assert admin.delete(path).status_code == 204
     assert admin.get(path).status_code == 404
+
+
+def test_a_domain_is_a_project_too(admin: Api, demo: Api) -> None:
+    made = admin.post("/projects", {"project": {"name": "d", "is_domain": True, "domain_id": None}})
+    assert made.status_code == 201, made.content
+    project = made.json()["project"]
+    path = f"/projects/{project['id']}"
+    assert project == {
+        "id": project["id"],
+        "name": "d",
+        "description": "",
+        "enabled": True,
+        "domain_id": None,
+        "parent_id": None,
+        "is_domain": True,
+        "tags": [],
+        "options": {},
+        "links": {"self": f"http://testserver/identity/v3{path}"},
+    }
+    assert admin.get(path).json()["project"] == project
+    assert project in admin.get("/projects?is_domain=true").json()["projects"]
+    assert project["id"] in [row["id"] for row in admin.get("/domains").json()["domains"]]
+    assert project["id"] not in [row["id"] for row in admin.get("/projects").json()["projects"]]
+    assert admin.patch(path, {"project": project}).json()["project"] == project
+    assert admin.patch(path, {"project": {"is_domain": False}}).status_code == 400
+    assert admin.patch(path, {"project": {"tags": ["a"]}}).status_code == 400
+    assert demo.get(path).status_code == 404
+    assert demo.patch(path, {"project": {"name": "x"}}).status_code == 403
+    assert demo.delete(path).status_code == 403
+    assert demo.post("/projects", {"project": {"name": "e", "is_domain": True}}).status_code == 403
+    assert admin.delete(path).status_code == 403  # it is enabled
+    assert admin.patch(path, {"project": {"enabled": False}}).json()["project"]["enabled"] is False
+    assert admin.delete(path).status_code == 204
+    assert admin.get(f"/domains/{project['id']}").status_code == 404
 
 
 def test_project_may_stand_below_another(admin: Api) -> None:
@@ -60,13 +93,15 @@ def test_name_is_unique_in_its_domain(admin: Api) -> None:
         {"name": "x" * 65},
         {"name": "p", "domain_id": "elsewhere"},
         {"name": "p", "parent_id": "f" * 32},
-        {"name": "p", "is_domain": True},
+        {"name": "p", "is_domain": "perhaps"},
+        {"name": "p", "is_domain": True, "domain_id": "default"},
+        {"name": "p", "is_domain": True, "parent_id": "default"},
+        {"name": "p", "is_domain": True, "tags": ["a"]},
         {"name": "p", "tags": "a"},
         {"name": "p", "tags": ["a,b"]},
         {"name": "p", "tags": ["a"] * 81},
         {"name": "p", "enabled": None},
         {"name": "p", "description": "x" * 256},
-        {"name": "p", "unknown": 1},
     ],
 )
 def test_wrong_values_are_400_and_leave_nothing(admin: Api, values: dict[str, Any]) -> None:

@@ -35,9 +35,7 @@ def test_roles_that_policies_know_stay(admin: Api, name: str) -> None:
     assert admin.patch(path, {"role": {"description": "d"}}).status_code == 200
 
 
-@pytest.mark.parametrize(
-    "values", [{}, {"name": ""}, {"name": "r", "domain_id": "default"}, {"name": "r", "x": 1}]
-)
+@pytest.mark.parametrize("values", [{}, {"name": ""}, {"name": "r", "domain_id": "default"}])
 def test_wrong_role_is_400(admin: Api, values: dict[str, Any]) -> None:
     assert admin.post("/roles", {"role": values}).status_code == 400
 

@@ -1,5 +1,6 @@
 """JSON patches of an image's document."""
 
+import html
 from typing import Any
 
 import pytest
@@ -119,6 +120,59 @@ def test_a_patch_is_of_its_own_media_type(as_alice: Api, path: str) -> None:
 
 
 PATCH = "application/openstack-images-v2.1-json-patch"
+
+
+def test_the_older_form_names_its_key_by_the_verb(as_alice: Api, path: str) -> None:
+    changes = [
+        {"replace": "/name", "value": "new"},
+        {"add": "/hw_disk_bus", "value": "virtio"},
+        {"remove": "/os_distro"},
+        {"replace": "/tags", "value": ["c"]},
+    ]
+    answer = as_alice.patch(path, *changes, content_type=OLDER)
+    assert answer.status_code == 200, answer.content
+    after = as_alice.get(path).json()
+    assert (after["name"], after["hw_disk_bus"], after["tags"]) == ("new", "virtio", ["c"])
+    assert "os_distro" not in after
+
+
+OLDER = "application/openstack-images-v2.0-json-patch"
+
+
+@pytest.mark.parametrize(
+    ("operation", "status"),
+    [
+        ("text", 400),
+        ({}, 400),
+        ({"op": "replace", "path": "/name", "value": "x"}, 400),
+        ({"add": "/x", "replace": "/name", "value": "x"}, 400),
+        ({"add": "/x"}, 400),
+        ({"add": 7, "value": "x"}, 400),
+        ({"add": "x", "value": "x"}, 400),
+        ({"replace": "/status", "value": "x"}, 403),
+        ({"add": "/os_distro", "value": "x"}, 409),
+        ({"add": "/name", "value": "x"}, 409),
+        ({"remove": "/unknown"}, 409),
+    ],
+)
+def test_a_wrong_operation_of_the_older_form_is_refused(
+    as_alice: Api, path: str, operation: Any, status: int
+) -> None:
+    before = as_alice.get(path).json()
+    answer = as_alice.patch(path, {"replace": "/min_ram", "value": 5}, operation, content_type=OLDER)
+    assert answer.status_code == status, answer.content
+    assert as_alice.get(path).json() == before
+
+
+@pytest.mark.parametrize("key", ["os_glance", "os_glance_foo", "location", "deleted"])
+def test_reserved_properties_are_the_service_s(as_alice: Api, path: str, key: str) -> None:
+    for answer in (
+        as_alice.post("images", {"name": "mine", key: "x"}),
+        as_alice.patch(path, add(f"/{key}", "x")),
+        as_alice.patch(path, {"add": f"/{key}", "value": "x"}, content_type=OLDER),
+    ):
+        assert answer.status_code == 403
+        assert f"Attribute '{key}' is reserved." in html.unescape(answer.content.decode())
 
 
 def test_formats_are_fixed_once_there_are_bytes(as_alice: Api, path: str) -> None:

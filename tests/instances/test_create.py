@@ -1,16 +1,22 @@
 """POST /servers: what is written when it is taken, and that nothing is when it is refused."""
 
 import base64
+import re
 import uuid
 
 import pytest
+from msgspec import structs
 
+from computecloud.config import CONFIG
 from images.models import Image
 from images.states import Status
+from instances.api import server_request
 from instances.models import Flavor, Instance, InstanceNumber, KeyPair
+from instances.services import creation
 from quotas import services as quotas
 from quotas.models import Charge
 from tests.instances.conftest import refused
+from workers import secrets
 from workers.models import Operation, Secret, Subject
 
 
@@ -26,7 +32,6 @@ def test_a_server_is_accepted_with_its_operation_and_charge(alice, body):
     assert server["id"] == str(instance.id)
     assert answer["Location"] == server["links"][0]["href"]
     assert server["OS-DCF:diskConfig"] == "MANUAL"
-    assert "adminPass" not in server
     assert (instance.vm_state, instance.task_state, instance.host) == ("building", "scheduling", None)
     assert instance.instance_name == f"instance-{instance.number:08x}"
     operation = Operation.objects.get()
@@ -36,6 +41,33 @@ def test_a_server_is_accepted_with_its_operation_and_charge(alice, body):
         answer["x-openstack-request-id"],
     )
     assert Charge.objects.get().consumer_id == instance.id
+
+
+def test_a_server_is_given_a_password_that_only_its_config_drive_reads(alice, body, monkeypatch):
+    for module in (creation, server_request):
+        monkeypatch.setattr(module, "CONFIG", structs.replace(CONFIG, force_config_drive=False))
+    told = alice.post("/servers", body).json()["server"]["adminPass"]
+    assert re.fullmatch(r"[a-zA-Z0-9]{12}", told)
+    without = Operation.objects.get()
+    assert without.params["has_secrets"] is False
+    assert not Secret.objects.exists()
+    body["server"] |= {"config_drive": True, "max_count": 2}
+    shared = alice.post("/servers", body).json()["server"]["adminPass"]
+    assert shared != told
+    booting = Operation.objects.exclude(id=without.id)
+    assert [secrets.read(one.id, one.params) for one in booting] == [{"admin_pass": shared}] * 2
+    assert shared not in str([one.params for one in booting])
+
+
+def test_no_password_is_made_where_it_is_switched_off(alice, body, monkeypatch):
+    monkeypatch.setattr(server_request, "CONFIG", structs.replace(CONFIG, instance_password=False))
+    assert "adminPass" not in alice.post("/servers", body).json()["server"]
+    assert (
+        alice.post("/servers", {"server": body["server"] | {"adminPass": "mine"}}).json()["server"][
+            "adminPass"
+        ]
+        == "mine"
+    )
 
 
 def test_a_boot_s_parameters_hold_all_that_its_steps_need(alice, body, image):

@@ -186,6 +186,13 @@ def test_a_private_flavor_is_seen_by_whom_it_is_opened_to(admin, alice, bob, sev
     refused(alice.get("/flavors/f2"), 404)
 
 
+def test_a_new_private_flavor_is_open_to_nobody_as_in_nova(admin):
+    wanted = {"name": "p", "ram": 1, "vcpus": 1, "disk": 1, "id": "p", "os-flavor-access:is_public": False}
+    assert admin.post("/flavors", {"flavor": wanted}).status_code == 200
+    assert admin.get("/flavors/p/os-flavor-access").json() == {"flavor_access": []}
+    assert admin.get("/flavors/p").status_code == 200
+
+
 def test_a_public_flavor_has_no_access_list(admin, flavor):
     refused(admin.get("/flavors/1/os-flavor-access"), 404)
     refused(admin.post("/flavors/1/action", {"addTenantAccess": {"tenant": "x"}}), 409)

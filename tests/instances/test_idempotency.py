@@ -144,6 +144,14 @@ def test_a_password_is_not_kept_and_the_server_is_named(alice, body):
     assert "hunter2" not in str(list(IdempotencyKey.objects.values()))
 
 
+def test_a_request_with_a_key_is_given_no_password_so_that_its_answer_is_kept(alice, body):
+    first = post(alice, SERVERS, body)
+    assert "adminPass" not in first.json()["server"]
+    again = post(alice, SERVERS, body)
+    assert (again.status_code, again[REPLAYED], again.json()) == (202, "true", first.json())
+    assert "adminPass" in post(alice, SERVERS, body, key=None).json()["server"]
+
+
 def test_a_private_key_is_not_kept_and_the_pair_is_named(alice):
     old, data = alice.at("2.91"), {"keypair": {"name": "mine"}}
     first = post(old, KEYS, data)

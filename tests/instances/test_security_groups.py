@@ -41,6 +41,8 @@ def test_a_group_is_added_and_removed_and_the_server_shows_it(alice, wired):
     assert shown == [{"name": "default"}, {"name": "web"}]
     assert act(alice, wired, "removeSecurityGroup", "default").status_code == 202
     assert names(alice, wired) == ["web"]
+    assert act(alice, wired, "removeSecurityGroup", "web").status_code == 202
+    assert "security_groups" not in alice.get(f"/servers/{wired.id}").json()["server"]  # as in Nova
 
 
 def test_rules_are_shown_in_the_compute_apis_form(alice, wired):

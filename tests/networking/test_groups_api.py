@@ -64,7 +64,8 @@ def test_a_rule_is_made_shown_described_and_deleted(api, group):
         api, group, protocol="TCP", port_range_min=80, port_range_max=90, remote_ip_prefix="10.0.0.5/24"
     )
     assert (made["protocol"], made["port_range_min"], made["port_range_max"]) == ("tcp", 80, 90)
-    assert (made["remote_ip_prefix"], made["ethertype"]) == ("10.0.0.0/24", "IPv4")
+    assert (made["remote_ip_prefix"], made["ethertype"]) == ("10.0.0.5/24", "IPv4")
+    assert made["normalized_cidr"] == "10.0.0.0/24"
     body = {"security_group_rule": {"description": "the web"}}
     changed = api.call("PUT", f"security-group-rules/{made['id']}", body)["security_group_rule"]
     assert changed["description"] == "the web"
@@ -145,8 +146,10 @@ def test_a_rule_may_say_much(api, group, fields):
             "SecurityGroupRemoteGroupAndRemoteIpPrefix",
         ),
         ({"remote_group_id": ONE}, 404, "SecurityGroupNotFound"),
+        ({"remote_group_id": "bad_group_id"}, 404, "SecurityGroupNotFound"),
+        ({"remote_group_id": 5}, 400, "InvalidInput"),
         ({"security_group_id": ONE}, 404, "SecurityGroupNotFound"),
-        ({"security_group_id": "x"}, 400, "InvalidInput"),
+        ({"security_group_id": "x"}, 404, "SecurityGroupNotFound"),
         ({"nonsense": 1}, 400, "InvalidInput"),
         ({"description": "nul\0"}, 400, "InvalidInput"),
     ],
