@@ -29,6 +29,7 @@ def server_request(view: ComputeView, body: Mapping[str, Any]) -> ServerRequest:
     description = server.get("description")
     if view.behaves("description_defaults_to_name"):
         description = server["name"]
+    password = server.get("adminPass") or _new_password(view)
     return ServerRequest(
         name=server["name"],
         flavor_id=server["flavorRef"],
@@ -50,15 +51,15 @@ def server_request(view: ComputeView, body: Mapping[str, Any]) -> ServerRequest:
         auto_disk_config=server.get("disk_config") == "AUTO",
         access_ip_v4=server.get("accessIPv4", ""),
         access_ip_v6=server.get("accessIPv6", ""),
-        admin_pass=_password(view, server),
+        admin_pass=password,
+        admin_pass_is_made=not server.get("adminPass"),
     )
 
 
-def _password(view: ComputeView, server: Mapping[str, Any]) -> str | None:
-    """Return the password that is asked for, else a new one; none for a key's request, whose answer is kept whole."""
-    asked: str | None = server.get("adminPass")
-    if asked or not CONFIG.instance_password or "Idempotency-Key" in view.request.headers:
-        return asked
+def _new_password(view: ComputeView) -> str | None:
+    """Return a new password; none for a key's request, whose answer is kept whole."""
+    if not CONFIG.instance_password or "Idempotency-Key" in view.request.headers:
+        return None
     return "".join(secrets.choice(_LETTERS_AND_DIGITS) for _ in range(PASSWORD_LENGTH))
 
 

@@ -45,3 +45,4 @@ class ServerRequest:
     access_ip_v4: str = ""
     access_ip_v6: str = ""
     admin_pass: str | None = None
+    admin_pass_is_made: bool = False  # by us, not by the caller
