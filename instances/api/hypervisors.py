@@ -1,9 +1,9 @@
 """GET /os-hypervisors: the nodes that run guests, as scheduling knows them."""
 
+import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import orjson
 from django.db.models import Count, Min, OuterRef, QuerySet, Subquery
 from django.http import HttpResponseBase
 from rest_framework.request import Request
@@ -148,7 +148,7 @@ def _superset(node: Node, running: int) -> dict[str, Any]:
         "service": {**service, "id": node.host_id},
         "service_by_number": {**service, "id": node.service_number},  # type: ignore[attr-defined]
         "cpu_info": node.cpu_info,
-        "cpu_info_text": orjson.dumps(node.cpu_info).decode(),
+        "cpu_info_text": json.dumps(node.cpu_info),
         "current_workload": 0,
         "running_vms": running,
         "uptime": None,
