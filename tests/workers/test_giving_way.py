@@ -1,0 +1,72 @@
+"""Whoever lost its operation meanwhile ends nothing, turns nothing back, and frees what is its own alone."""
+
+import pytest
+
+from tests.workers import toy
+from tests.workers.test_guards import GOING_BACK, OURS, context, lease, row, stands
+from tests.workers.test_recovery import overtake
+from workers import undoing
+from workers.models import Footprint, StepRun, SubjectLock
+from workers.outcome import Outcome
+from workers.process import PROCESS
+from workers.testing import Drive, Fault, failure
+
+
+@pytest.mark.parametrize("params", [{}, {"again": True}], ids=["it ends", "it begins anew"])
+def test_an_undo_that_another_finishes_is_finished_once(accepted, params):
+    operation = accepted(**params)
+    before = stands(operation, **GOING_BACK | {"lease_token": "other"})
+    ctx = context(operation)
+    ctx.params = params
+    assert undoing.finish(toy.TOY, lease(operation, "undoing"), ctx) is Outcome.OVERTAKEN
+    assert row(operation.id) == before
+    assert SubjectLock.objects.filter(operation=operation).exists()
+
+
+def test_a_cancelled_operation_whose_lease_is_another_s_is_not_turned_back(accepted):
+    operation = accepted()
+    before = stands(operation, **OURS | {"lease_token": "other", "cancelled_by": "x"})
+    assert undoing.give_way(toy.TOY, lease(operation), context(operation)) is Outcome.OVERTAKEN
+    assert row(operation.id) == before
+    assert not StepRun.objects.exists()
+
+
+def test_what_was_overtaken_while_its_step_ran_holds_nothing_once_that_has_ended(accepted):
+    operation = accepted()
+    stands(operation, **OURS)
+    overtake(operation)
+    assert SubjectLock.objects.filter(operation=operation).exists(), "its step still runs"
+    assert undoing.give_way(toy.TOY, lease(operation), context(operation)) is Outcome.OVERTAKEN
+    assert not SubjectLock.objects.filter(operation=operation).exists()
+    assert row(operation.id)["lease_token"] is None
+
+
+def test_what_gives_way_and_goes_on_elsewhere_holds_its_subject(accepted):
+    operation = accepted()
+    stands(operation, **OURS)
+    assert undoing.give_way(toy.TOY, lease(operation), context(operation)) is Outcome.OVERTAKEN
+    assert SubjectLock.objects.filter(operation=operation).exists()
+
+
+def test_what_is_being_removed_is_noted_so_before_it_goes(accepted):
+    operation, seen = accepted(), []
+
+    def look(_operation_id) -> None:
+        seen.append(Footprint.objects.get(step="one").state)
+
+    faults = [failure("toy.two.done", retryable=False), Fault("toy.undo-one.done", act=look)]
+    assert Drive(operation.id, faults).run().state == "failed"
+    assert seen == ["removing"]
+    assert not Footprint.objects.exists()
+
+
+def test_a_step_waits_while_a_call_on_its_subject_has_not_returned(accepted):
+    operation = accepted()
+    drive = Drive(operation.id)
+    drive.step()
+    assert PROCESS.lock(operation.subject_id)
+    drive.step()
+    assert toy.EFFECTS["one"] == 0
+    PROCESS.unlock(operation.subject_id)
+    assert drive.run().state == "succeeded"
+    assert toy.EFFECTS["one"] == 1
