@@ -74,13 +74,16 @@ def wired(instance_id: UUID) -> None:
 
 
 def unwired(ports: QuerySet[Port]) -> None:
-    """Tell other hosts that these ports of an instance are about to go; call it before they do."""
-    rows = list(ports.values_list("network_id", "host"))
+    """Tell hosts that these ports of an instance are about to go; call it before they do.
+
+    Their own host has taken them away, but its other ports' rules may name them, and were read while they were there.
+    """
+    rows = list(ports.values_list("id", "network_id", "host"))
     groups = set(PortGroup.objects.filter(port__in=ports).values_list("group_id", flat=True))
     if rows:
-        host = rows[0][1]
-        members_changed(groups, but=host)
-        network_changed({network_id for network_id, _ in rows}, but=host)
+        naming = PortGroup.objects.filter(group__rules__remote_group__in=groups)
+        _tell(Q(pk__in=naming.values("port")) & ~Q(pk__in=[port_id for port_id, _, _ in rows]))
+        network_changed({network_id for _, network_id, _ in rows}, but=rows[0][2])
 
 
 def _ring_again(which: Q) -> None:

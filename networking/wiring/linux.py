@@ -28,8 +28,9 @@ def nothing_around(_ports: Sequence[PortFacts]) -> Surroundings:
 
 def connect(facts: Sequence[PortFacts], look: Look = nothing_around) -> None:
     """Have everything that the ports need, but their tap devices; raises WiringFailed."""
-    with memory.locked(facts[0].network.tag):
-        _have(facts, look(facts))
+    tag = facts[0].network.tag
+    with memory.locked(tag):
+        _have(facts, look([*facts, *memory.naming(tag, facts)]))
 
 
 def follow(tag: str, read: Callable[[], Sequence[PortFacts]], look: Look) -> bool:

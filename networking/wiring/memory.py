@@ -92,11 +92,7 @@ def zone_of(network: NetworkFacts) -> int:
 
 def surround(tag: str, around: Surroundings, ports: Iterable[PortFacts]) -> Surroundings:
     """Keep what surrounds some ports beside what was known of others, without what none of these has any more."""
-    file = names.folder(tag) / "around.json"
-    try:
-        known = msgspec.json.decode(file.read_bytes(), type=Surroundings)
-    except FileNotFoundError:
-        known = Surroundings()
+    known = _around(tag)
     present = list(ports)
     used = {group for port in present for group in port.groups}
     bridged = {port.network_id for port in present}
@@ -105,8 +101,29 @@ def surround(tag: str, around: Surroundings, ports: Iterable[PortFacts]) -> Surr
     members = {key: ips for key, ips in {**known.members, **around.members}.items() if key in named}
     peers = {key: ips for key, ips in {**known.peers, **around.peers}.items() if key in bridged}
     merged = Surroundings(groups, members, peers)
-    write(file, msgspec.json.encode(merged).decode())
+    write(_around_file(tag), msgspec.json.encode(merged).decode())
     return merged
+
+
+def naming(tag: str, newcomers: Iterable[PortFacts]) -> list[PortFacts]:
+    """Return ports that are here whose rules name a group of the newcomers, where theirs do not name it themselves."""
+    theirs = {group for port in newcomers for group in port.groups}
+    by_rule = {
+        key for key, rules in _around(tag).groups.items() if any(rule.group in theirs for rule in rules)
+    }
+    others = by_rule - theirs
+    return [port for port in all_ports(tag) if not others.isdisjoint(port.groups)] if others else []
+
+
+def _around(tag: str) -> Surroundings:
+    try:
+        return msgspec.json.decode(_around_file(tag).read_bytes(), type=Surroundings)
+    except FileNotFoundError:
+        return Surroundings()
+
+
+def _around_file(tag: str) -> Path:
+    return names.folder(tag) / "around.json"
 
 
 def forget_port(port: PortFacts) -> None:

@@ -137,6 +137,27 @@ def test_a_rule_that_names_a_group_lets_in_its_members_alone(tag, tmp_path, talk
     linux.disconnect(ports)
 
 
+def test_a_newcomer_is_known_to_those_here_whose_rules_name_its_group(tag, tmp_path, talk):
+    network = network_facts(tag)
+    guard, friend = port_facts(network, 3, groups=[WEB]), port_facts(network, 4, groups=[FRIENDS])
+    rules = {WEB: [*OUT, tcp(80, group=FRIENDS)], FRIENDS: OUT}
+    addresses: list[str] = []
+
+    def look(ports) -> Surroundings:
+        groups = {group: rules[group] for port in ports for group in port.groups}
+        named = {rule.group for mine in groups.values() for rule in mine if rule.group}
+        return Surroundings(groups=groups, members={group: list(addresses) for group in named})
+
+    connect([guard], look)
+    addresses.append("10.0.0.4")
+    connect([friend], look)
+    with ExitStack() as stack:
+        web, other = guests(stack, tmp_path, [guard, friend])
+        talk.serve(web, 80)
+        assert talk.reaches(other, web, 80)
+    linux.disconnect([guard, friend])
+
+
 LISTEN = """
 import socket, sys
 server = socket.create_server((sys.argv[1], 7000))

@@ -105,6 +105,20 @@ def test_what_goes_is_told_before_it_goes(tenant, network):
     assert told() == {"host1"}
 
 
+def test_its_own_host_is_told_of_what_goes_for_the_sake_of_its_other_ports_alone(tenant, network):
+    boot(tenant, network, "host1")
+    second, _ = boot(tenant, network, "host1")
+    alone, _ = boot(tenant, network, "host3", create_group(NewGroup(name="web"), caller=tenant).name)
+    told()
+    spreading.unwired(Port.objects.filter(instance_id=alone))
+    assert told() == {"host1"}, "it shares their network"
+    spreading.unwired(Port.objects.filter(instance_id=second))
+    assert told() == {"host1", "host3"}
+    Port.objects.exclude(instance_id=second).delete()
+    spreading.unwired(Port.objects.filter(instance_id=second))
+    assert told() == set()
+
+
 def test_a_change_of_a_port_is_told_to_its_host_and_to_those_who_name_its_groups(tenant, network):
     group = create_group(NewGroup(name="web"), caller=tenant)
     instance_id, _ = boot(tenant, network, "host1")
