@@ -24,13 +24,22 @@ class _Assigned(IdentityView):
     """Role assignments of one user or group in one scope, both named in the path."""
 
     def parts(self, ids: dict[str, str]) -> dict[str, Any]:
-        """Return user or group and project or domain of the path; raises NotFound."""
+        """Return user or group and project or domain of the path; raises NotFound.
+
+        Who may not read about all is refused (403) what is in another domain, and what is nowhere in the same words.
+        """
         models: dict[str, Any] = {"user": User, "group": Group, "project": Project, "domain": Domain}
         return {
-            name: selectors.one(model, ids[f"{name}_id"])
+            name: self._part(model, ids[f"{name}_id"])
             for name, model in models.items()
             if f"{name}_id" in ids
         }
+
+    def _part(self, model: Any, identifier: str) -> Any:
+        found = model.objects.filter(pk=identifier).first()
+        if not policy.reads_domain(self.caller, _domain_of(found)):
+            self.require_admin()
+        return found or selectors.one(model, identifier)
 
     def require_giver(self, parts: dict[str, Any], role: Role | None) -> None:
         """Raise NotAllowed (403) unless an admin asks, or the domain's manager about what it may give."""
@@ -38,7 +47,7 @@ class _Assigned(IdentityView):
         actor = parts.get("user") or parts.get("group")
         if self.caller.is_admin:
             return
-        domain_id = scope.id if isinstance(scope, Domain) else scope.domain_id if scope else ""
+        domain_id = _domain_of(scope)
         if not (
             policy.manages_domain(self.caller, domain_id)
             and actor is not None
@@ -50,8 +59,7 @@ class _Assigned(IdentityView):
     def require_reader(self, parts: dict[str, Any]) -> None:
         """Raise NotAllowed (403) unless the caller may read about the scope's domain."""
         scope = parts.get("project") or parts.get("domain")
-        domain_id = scope.id if isinstance(scope, Domain) else scope.domain_id if scope else ""
-        if not policy.reads_domain(self.caller, domain_id):
+        if not policy.reads_domain(self.caller, _domain_of(scope)):
             self.require_admin()
 
 
@@ -153,6 +161,11 @@ class RoleAssignments(IdentityView):
         if one.given_role_id != one.role_id:
             links["prior_role"] = f"{self.roots[0]}/roles/{one.given_role_id}"
         return {**row, "links": links}
+
+
+def _domain_of(found: Any) -> str:
+    """Return the domain that something is in, or is; empty where there is nothing."""
+    return found.id if isinstance(found, Domain) else found.domain_id if found else ""
 
 
 def _shown(one: Named, named: bool) -> dict[str, Any]:

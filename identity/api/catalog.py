@@ -1,5 +1,6 @@
 """/services, /endpoints and /regions: read only, since the catalog is built from what is served."""
 
+from collections.abc import Callable
 from typing import Any, ClassVar
 
 from rest_framework.request import Request
@@ -11,6 +12,17 @@ from identity import catalog
 from identity.api.base import IdentityView
 
 Row = dict[str, Any]
+_INEXACT: dict[str, Callable[[str, str], bool]] = {
+    "icontains": lambda text, part: part in text,
+    "istartswith": str.startswith,
+    "iendswith": str.endswith,
+}
+
+
+def _matches(row: Row, key: str, value: Any) -> bool:
+    """Tell whether a row has what a filter asks for; of names also a part, in any case."""
+    name, _, lookup = key.partition("__")
+    return _INEXACT[lookup](row[name].lower(), value.lower()) if lookup else row[name] == value
 
 
 class _Listed(IdentityView):
@@ -30,7 +42,7 @@ class _Listed(IdentityView):
                 raise NotFound(f"Could not find {self.name[:-1]}: {item_id[:64]}.")
             return self.answer({self.name[:-1]: self.linked(found, self.name)})
         wanted = self.filters(*self.filterable)
-        matching = [row for row in rows if all(row[key] == value for key, value in wanted.items())]
+        matching = [row for row in rows if all(_matches(row, *one) for one in wanted.items())]
         return self.collection(self.name, matching)
 
     def post(self, request: Request, item_id: str | None = None) -> Response:

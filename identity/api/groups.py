@@ -61,7 +61,7 @@ class GroupUsers(IdentityView):
 
     def get(self, request: Request, group_id: str) -> Response:
         """List the users by filters."""
-        group = selectors.one(Group, group_id)
+        group = selectors.visible_group(self.caller, group_id)
         self.require_admin_unless(policy.reads_domain(self.caller, group.domain_id))
         page = self.page(self.query(ListQuery), MAX_LISTED)
         filters = {"memberships__group_id": group.id, **self.filters("name", "enabled")}

@@ -9,7 +9,7 @@ from identity import policy, selectors
 from identity.api import presentation
 from identity.api.base import MAX_LISTED, IdentityView
 from identity.api.serializers import ListQuery, PasswordBody, UserBody, UserPatch
-from identity.models import Group, User
+from identity.models import Group, Project, User
 from identity.services import login, users
 from identity.services.users import UserValues
 
@@ -29,6 +29,7 @@ class Users(IdentityView):
         """Make a user."""
         policy.require_manager(self.caller)
         values = self.place(_values(self.body(UserBody, key="user")))
+        _refuse_foreign_project(self, values, values["domain_id"])
         user = users.create(cast(UserValues, values))
         return self.answer({"user": self.linked(presentation.user(user), "users")}, 201)
 
@@ -44,7 +45,9 @@ class OneUser(IdentityView):
     def patch(self, request: Request, user_id: str) -> Response:
         """Change the user."""
         found = self._writable(user_id)
-        user = users.update(found, cast(UserValues, _values(self.changes_of(UserPatch, "user", user_id))))
+        values = _values(self.changes_of(UserPatch, "user", user_id))
+        _refuse_foreign_project(self, values, found.domain_id)
+        user = users.update(found, cast(UserValues, values))
         return self.answer({"user": self.linked(presentation.user(user), "users")})
 
     def delete(self, request: Request, user_id: str) -> Response:
@@ -94,6 +97,15 @@ class UserGroups(IdentityView):
         return self.collection(
             "groups", [presentation.group(row) for row in rows], path=f"users/{user.id}/groups"
         )
+
+
+def _refuse_foreign_project(view: IdentityView, values: dict[str, Any], domain_id: str | None) -> None:
+    """Refuse a domain's manager a default project of another domain, in the words for one that is not there."""
+    project_id = values.get("default_project_id")
+    if not project_id or view.caller.is_admin:
+        return
+    if not Project.objects.filter(pk=project_id, domain_id=domain_id).exists():
+        raise users.no_project(project_id)
 
 
 def _values(body: dict[str, Any]) -> dict[str, Any]:

@@ -41,10 +41,9 @@ def create(values: ProjectValues) -> Project:
     domain_id = values.get("domain_id") or (parent.domain_id if parent else parent_id) or DEFAULT_DOMAIN_ID
     if not Domain.objects.filter(pk=domain_id).exists():
         raise InvalidInput(f"There is no domain {domain_id}.")
-    if parent_id and parent is None and parent_id != domain_id:
-        raise InvalidInput(f"There is no project {parent_id} to be the parent.")
-    if parent is not None and parent.domain_id != domain_id:
-        raise InvalidInput("A project and its parent must be in the same domain.")
+    if parent_id and parent_id != domain_id and (parent is None or parent.domain_id != domain_id):
+        # In the same words: a domain's manager is not told what there is in others.
+        raise InvalidInput(f"There is no project {parent_id} in the domain {domain_id} to be the parent.")
     project = Project(
         name=values["name"],
         domain_id=domain_id,

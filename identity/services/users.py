@@ -23,6 +23,11 @@ class UserValues(TypedDict, total=False):
     extra: dict[str, Any]
 
 
+def no_project(project_id: str) -> InvalidInput:
+    """Return the refusal of a default project that is none, or that may not be one."""
+    return InvalidInput(f"There is no project {project_id}.")
+
+
 def create(values: UserValues) -> User:
     """Make a user; raises InvalidInput (unknown domain or project) and NameTaken."""
     user = User(name=values["name"], domain_id=values.get("domain_id", DEFAULT_DOMAIN_ID))
@@ -78,7 +83,7 @@ def _apply(user: User, values: UserValues) -> set[str]:
     if "default_project_id" in values:
         project_id = values["default_project_id"] or ""
         if project_id and not Project.objects.filter(pk=project_id).exists():
-            raise InvalidInput(f"There is no project {project_id}.")
+            raise no_project(project_id)
         user.default_project_id = project_id
         changed.add("default_project_id")
     if "password" in values or not user.password:

@@ -38,7 +38,7 @@ class UsageViews(ComputeView):
         if self.behaves("usage_pages"):
             page = self.page(query)
             if page.marker is not None:
-                found = usage.after(found, _marked(page.marker))
+                found = usage.after(found, _marked(page.marker, project_id))
             found = found[: page.limit]
         used = list(usage.usages(found, period))
         if self.behaves("usage_pages"):
@@ -81,9 +81,11 @@ class UsageView(UsageViews):
         return self.answer(body | ({"tenant_usage_links": after} if after else {}))
 
 
-def _marked(marker: str) -> Instance:
+def _marked(marker: str, project_id: str | None) -> Instance:
+    """Return the server that a marker names, of the project alone where one is asked for; raises InvalidInput."""
     key = as_uuid(marker)
-    found = Instance.objects.filter(id=key).first() if key else None
+    seen = Instance.objects.all() if project_id is None else Instance.objects.filter(project_id=project_id)
+    found = seen.filter(id=key).first() if key else None
     if found is None:
         raise InvalidInput(f"marker [{marker}] not found")
     return found

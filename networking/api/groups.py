@@ -9,7 +9,7 @@ from rest_framework.request import Request
 
 from networking import selectors, services
 from networking.api import documents, queries, serializers
-from networking.api.views import CollectionView, ItemView
+from networking.api.views import CollectionView, ItemView, without_project
 from networking.errors import RbacPolicyNotFound, SecurityGroupNotFound, SecurityGroupRuleNotFound
 from networking.services.groups import NewGroup
 from networking.services.rules import NewRule
@@ -82,6 +82,8 @@ class SecurityGroupRules(CollectionView):
 
     def create_all(self, wanted: list[dict[str, Any]]) -> list[Any]:
         """Make rules of one group."""
+        for one in wanted:
+            without_project(one, self.caller, "a rule belongs to its group's project")
         return services.create_rules([NewRule(**one) for one in wanted], caller=self.caller)
 
 
@@ -116,8 +118,7 @@ class RbacPolicies(CollectionView):
 
     def create(self, wanted: dict[str, Any]) -> Any:
         """Share something; the policy belongs to whom the thing belongs to."""
-        wanted.pop("project_id", None)
-        wanted.pop("tenant_id", None)
+        without_project(wanted, self.caller, "a policy belongs to the project of what it shares")
         return services.create_policy(NewPolicy(**wanted), caller=self.caller)
 
 

@@ -39,11 +39,9 @@ class _Word(fields.StrictField):
         return str(data)
 
 
-class Owned(StrictSerializer):
-    """What every new thing may say of itself; tenant_id is the old name of project_id."""
+class OfProject(StrictSerializer):
+    """Whose a new thing is to be; tenant_id is the old name of project_id."""
 
-    name = _text()
-    description = _text()
     project_id = fields.Identifier(required=False)
     tenant_id = fields.Identifier(required=False)
 
@@ -53,6 +51,13 @@ class Owned(StrictSerializer):
         if tenant_id is not None and attrs.setdefault("project_id", tenant_id) != tenant_id:
             raise InvalidInput("'project_id' and 'tenant_id' do not match.")
         return attrs
+
+
+class Owned(OfProject):
+    """What every new thing may say of itself."""
+
+    name = _text()
+    description = _text()
 
 
 class NetworkUpdate(StrictSerializer):
@@ -231,7 +236,7 @@ class GroupReference(fields.Uuid):
             raise SecurityGroupNotFound(text[:64]) from None
 
 
-class RuleCreate(StrictSerializer):
+class RuleCreate(OfProject):
     """A new rule of a security group; protocol and ports are words and numbers in many forms."""
 
     security_group_id = GroupReference()
@@ -243,11 +248,10 @@ class RuleCreate(StrictSerializer):
     remote_ip_prefix = fields.Text(required=False, max_length=43, allow_null=True)
     remote_group_id = GroupReference(required=False, allow_null=True)
     description = _text()
-    project_id = fields.Identifier(required=False)
-    tenant_id = fields.Identifier(required=False)
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
-        """Return what a NewRule is made of; raises InvalidInput for words that mean nothing."""
+        """Return what a NewRule is made of, and the project; raises InvalidInput for words that mean nothing."""
+        project = super().validate(attrs)
         ethertype = attrs.get("ethertype") or "IPv4"
         if ethertype.lower() not in ("ipv4", "ipv6"):
             raise SecurityGroupRuleInvalidEtherType(ethertype)
@@ -262,6 +266,7 @@ class RuleCreate(StrictSerializer):
             "remote_prefix": attrs.get("remote_ip_prefix") or None,
             "remote_group_id": remote_group,
             "description": attrs.get("description", ""),
+            **{key: project[key] for key in ("project_id",) if key in project},
         }
 
 
@@ -280,14 +285,12 @@ class RbacPolicyUpdate(StrictSerializer):
     target = fields.Text(min_length=1, max_length=64, pattern=TARGET)
 
 
-class RbacPolicyCreate(RbacPolicyUpdate):
+class RbacPolicyCreate(RbacPolicyUpdate, OfProject):
     """What is shared with whom."""
 
     object_type = fields.Text(max_length=64)
     object_id = fields.Uuid()
     action = fields.Text(max_length=64)
-    project_id = fields.Identifier(required=False)
-    tenant_id = fields.Identifier(required=False)
 
 
 class Tags(StrictSerializer):

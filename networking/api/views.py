@@ -197,7 +197,7 @@ class Subnets(CollectionView):
 
     def create(self, wanted: dict[str, Any]) -> Any:
         """Make a subnet; it belongs to whom its network belongs to."""
-        _own_project(wanted, self.caller)
+        without_project(wanted, self.caller, "a subnet belongs to its network's project")
         if "gateway_ip" in wanted:
             wanted["gateway"] = wanted.pop("gateway_ip")
         return services.create_subnet(NewSubnet(**wanted), caller=self.caller)
@@ -261,7 +261,8 @@ def _port(wanted: dict[str, Any]) -> dict[str, Any]:
     return wanted
 
 
-def _own_project(wanted: dict[str, Any], caller: Caller) -> None:
+def without_project(wanted: dict[str, Any], caller: Caller, why: str) -> None:
+    """Take the project out of a body where something else decides it; raises InvalidInput for another's."""
     named = wanted.pop("project_id", caller.project_id)
     if named != caller.project_id and not caller.is_admin:
-        raise InvalidInput("Invalid input for project_id. Reason: a subnet belongs to its network's project.")
+        raise InvalidInput(f"Invalid input for project_id. Reason: {why}.")

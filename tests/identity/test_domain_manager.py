@@ -157,9 +157,31 @@ def test_manager_changes_nothing_outside(boss: Api, domain: Domain, there: Boots
     assert not GroupMember.objects.exists()
 
 
+def test_manager_is_not_told_what_there_is_outside(
+    boss: Api, domain: Domain, there: Bootstrapped, admin: Api
+) -> None:
+    user = User.objects.create(name="own", domain=domain)
+    role = role_id("member")
+    for outside in (there.demo_user_id, "nobody"):
+        for path in (f"/domains/{domain.id}/users/{outside}/roles", f"/system/users/{outside}/roles"):
+            assert boss.get(path).status_code == boss.put(f"{path}/{role}").status_code == 403
+    for outside in (there.demo_project_id, "nowhere"):
+        assert boss.get(f"/projects/{outside}/users/{user.id}/roles/{role}").status_code == 403
+        body = {"user": {"default_project_id": outside}}
+        answer = boss.patch(f"/users/{user.id}", body)
+        assert (answer.status_code, outside in answer.json()["error"]["message"]) == (400, True)
+    own = Project.objects.create(name="own", domain=domain, parent_id=domain.id)
+    assert boss.patch(f"/users/{user.id}", {"user": {"default_project_id": own.id}}).status_code == 200
+    other = {"user": {"default_project_id": there.demo_project_id}}
+    assert admin.patch(f"/users/{user.id}", other).status_code == 200
+    assert admin.get(f"/domains/{domain.id}/users/nobody/roles").status_code == 404
+
+
 def test_project_below_one_of_another_domain_is_refused(boss: Api, there: Bootstrapped) -> None:
-    answer = boss.post("/projects", {"project": {"name": "x", "parent_id": there.demo_project_id}})
-    assert answer.status_code == 400
+    for parent in (there.demo_project_id, "nowhere"):
+        answer = boss.post("/projects", {"project": {"name": "x", "parent_id": parent}})
+        assert answer.status_code == 400
+        assert answer.json()["error"]["message"].startswith(f"There is no project {parent} in the domain ")
     assert not Project.objects.filter(name="x").exists()
 
 
@@ -300,6 +322,14 @@ def test_tags_of_a_project(admin: Api, demo: Api, there: Bootstrapped) -> None:
 def test_users_and_projects_are_filtered_by_parts_of_names(admin: Api, query: str, names: set[str]) -> None:
     assert {row["name"] for row in admin.get(f"/users?{query}").json()["users"]} == names
     assert {row["name"] for row in admin.get(f"/projects?{query}").json()["projects"]} == names
+
+
+@pytest.mark.parametrize(
+    "query", ["name=nova", "name__contains=OV", "name__startswith=No", "name__iendswith=va"]
+)
+def test_services_are_filtered_by_parts_of_names(demo: Api, query: str) -> None:
+    assert [row["type"] for row in demo.get(f"/services?{query}").json()["services"]] == ["compute"]
+    assert demo.get("/services?name__contains=nothing").json()["services"] == []
 
 
 @pytest.mark.parametrize("name", ["services", "endpoints", "regions"])

@@ -238,7 +238,6 @@ def test_only_admins_see_and_change_groups(admin: Api, demo: Api, there: Bootstr
     path = f"/groups/{group}"
     for refused in (
         demo.get("/groups"),
-        demo.get(f"{path}/users"),
         demo.post("/groups", {"group": {"name": "mine"}}),
         demo.patch(path, {"group": {"name": "x"}}),
         demo.delete(path),
@@ -249,8 +248,10 @@ def test_only_admins_see_and_change_groups(admin: Api, demo: Api, there: Bootstr
     ):
         assert refused.status_code == 403
     assert demo.get(path).status_code == 404
+    assert demo.get(f"{path}/users").status_code == 404
     admin.put(f"{path}/users/{there.demo_user_id}")
     assert demo.get(path).status_code == 200
+    assert demo.get(f"{path}/users").status_code == 403
     assert demo.send("HEAD", f"{path}/users/{there.demo_user_id}").status_code == 204
     assert [row["id"] for row in demo.get(f"/users/{there.demo_user_id}/groups").json()["groups"]] == [group]
     assert demo.get(f"/users/{there.admin_user_id}/groups").status_code == 404

@@ -168,6 +168,21 @@ def test_the_same_rule_twice_is_a_conflict_that_names_the_first(api, group):
     assert made["id"] in fault["message"]
 
 
+def test_a_rule_is_its_group_s_project_s_whatever_else_is_said(api, tenant, stranger, group):
+    made = rule(api, group, project_id=tenant.project_id, tenant_id=tenant.project_id)
+    assert made["project_id"] == tenant.project_id
+    before = counts()
+    for key in ("project_id", "tenant_id"):
+        fields = {"security_group_id": group["id"], "direction": "egress", key: stranger.project_id}
+        fault = api.refused("POST", "security-group-rules", {"security_group_rule": fields}, 400)
+        assert "belongs to its group's project" in fault["message"]
+        fields = {"object_type": "security_group", "object_id": group["id"], key: stranger.project_id}
+        fields |= {"action": "access_as_shared", "target_tenant": stranger.project_id}
+        fault = api.refused("POST", "rbac-policies", {"rbac_policy": fields}, 400)
+        assert "belongs to the project of what it shares" in fault["message"]
+    assert counts() == before
+
+
 def test_rules_are_made_all_or_none(api, group):
     one = {"security_group_id": group["id"], "direction": "ingress"}
     before = counts()
