@@ -50,7 +50,7 @@ class Transport(redis.Transport):
 def options(*, waits: bool) -> dict[str, Any]:
     """Return the transport's options; waits: for a worker, which may wait longer than a request."""
     return {
-        "socket_timeout": 5 if waits else 1,  # a connection that is half open is found
+        "socket_timeout": 2 if waits else 1,  # a connection that is half open is found, publishers' one by one
         "socket_connect_timeout": 1,
         "socket_keepalive": True,
         "health_check_interval": HEALTH_S,
