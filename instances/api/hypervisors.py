@@ -3,8 +3,9 @@
 import json
 from collections.abc import Mapping, Sequence
 from typing import Any
+from uuid import UUID
 
-from django.db.models import Count, Min, OuterRef, QuerySet, Subquery
+from django.db.models import Count, Min, QuerySet
 from django.http import HttpResponseBase
 from rest_framework.request import Request
 
@@ -26,14 +27,16 @@ class HypervisorViews(ComputeView):
     """What every view of hypervisors has."""
 
     def supersets(self, nodes: Sequence[Node], *, with_servers: bool) -> list[dict[str, Any]]:
-        """Return all that any version shows of these nodes; two more queries, three with servers."""
+        """Return all that the version shows of these nodes; two more queries, one each before 2.53 and with servers."""
         running = _running([node.name for node in nodes])
         stocks = scheduling.stocks([node.id for node in nodes])
+        numbers = {} if self.behaves("hypervisors_by_uuid") else _service_numbers(nodes)
         servers = _servers([node.name for node in nodes]) if with_servers else None
         found = []
         for node in nodes:
             superset = _superset(node, running.get((node.host.name, node.name), 0))
             superset |= _stocks(*stocks[node.id])
+            superset["service_by_number"] = {**superset["service"], "id": numbers.get(node.host_id)}
             if servers is not None:
                 superset["servers"] = servers.get((node.host.name, node.name), [])
             found.append(superset)
@@ -48,7 +51,7 @@ class HypervisorViews(ComputeView):
         self.enforce(_RULE + rule)
         query = self.query(HypervisorsQuery)
         page = self.page(query)
-        found = _nodes().order_by("number")
+        found = scheduling.nodes().order_by("number")
         if pattern := query.get("hypervisor_hostname_pattern"):
             found = self.matching(found, pattern)
         if page.marker is not None:
@@ -72,7 +75,7 @@ class HypervisorViews(ComputeView):
     def searched(self, pattern: str, view: str, *, with_servers: bool = False) -> HttpResponseBase:
         """Answer every hypervisor whose name holds this text, as asked for before 2.53."""
         self.no_query()
-        nodes = list(self.matching(_nodes(), pattern).order_by("number"))
+        nodes = list(self.matching(scheduling.nodes(), pattern).order_by("number"))
         project = self.edition.projection("hypervisor", view)
         supersets = self.supersets(nodes, with_servers=with_servers)
         for superset in supersets:
@@ -82,7 +85,7 @@ class HypervisorViews(ComputeView):
 
     def node(self, hypervisor_id: str) -> Node:
         """Return the node with this id; raises NotFound."""
-        found = self.named(_nodes(), hypervisor_id)
+        found = self.named(scheduling.nodes(), hypervisor_id)
         if found is None:
             raise NotFound(f"Compute host {hypervisor_id} could not be found.")
         return found
@@ -104,12 +107,11 @@ class HypervisorViews(ComputeView):
         return among.filter(number=int(text)).first()
 
 
-def _nodes() -> QuerySet[Node]:
-    """Return the nodes that are there, each with the number of its host as services have it before 2.53."""
-    of_host = Node.objects.filter(host=OuterRef("host")).order_by().values("host")
-    return scheduling.nodes().annotate(
-        service_number=Subquery(of_host.annotate(first=Min("number")).values("first"))
-    )
+def _service_numbers(nodes: Sequence[Node]) -> dict[UUID, int]:
+    """Return by host what services have as its number before 2.53: that of its first node."""
+    on_hosts = Node.objects.filter(host__in={node.host_id for node in nodes}).order_by().values("host")
+    rows = on_hosts.annotate(first=Min("number")).values_list("host", "first")
+    return {host: int(number) for host, number in rows}
 
 
 def _uptime(node: Node) -> str | None:
@@ -146,7 +148,6 @@ def _superset(node: Node, running: int) -> dict[str, Any]:
         "hypervisor_version": node.hypervisor_version,
         "disk_available_least": None,
         "service": {**service, "id": node.host_id},
-        "service_by_number": {**service, "id": node.service_number},  # type: ignore[attr-defined]
         "cpu_info": node.cpu_info,
         "cpu_info_text": json.dumps(node.cpu_info),
         "current_workload": 0,

@@ -164,8 +164,8 @@ def grow(start, end):
     [
         ("/os-hypervisors/detail", "2.104", 3),
         ("/os-hypervisors/detail?with_servers=true", "2.104", 4),
-        ("/os-hypervisors/x/search", "2.52", 4),
-        ("/os-hypervisors/x/servers", "2.52", 5),
+        ("/os-hypervisors/x/search", "2.52", 5),
+        ("/os-hypervisors/x/servers", "2.52", 6),
         ("/os-hypervisors/statistics", "2.87", 3),
     ],
 )
