@@ -212,11 +212,11 @@ def test_runs_of_other_audits_and_on_other_hosts_go_on_when_one_is_lost():
 
 
 def test_a_run_that_finds_nothing_is_written_over_its_own_last_one_alone():
-    for audit, host in (("hosty", "h1"), ("hosty", "h2"), ("cloudy", "")):
+    for audit, host in (("hosty", "h1"), ("hosty", "h2"), ("cloudy", "h1")):
         audits.run(audit, host=host, why=f"of {audit} {host}", pause=lambda _s: None)
     audits.run("hosty", host="h1", why="again", pause=lambda _s: None)
     whys = AuditRun.objects.order_by("id").values_list("why", flat=True)
-    assert list(whys) == ["again", "of hosty h2", "of cloudy "]
+    assert list(whys) == ["again", "of hosty h2", "of cloudy h1"]
 
 
 def test_one_is_not_run_twice_at_the_same_time():
