@@ -50,7 +50,8 @@ class Transport(redis.Transport):
 def options(*, waits: bool) -> dict[str, Any]:
     """Return the transport's options; waits: for a worker, which may wait longer than a request."""
     return {
-        "socket_timeout": 2 if waits else 1,  # a connection that is half open is found, publishers' one by one
+        # A connection that is half open is found, and a publisher has several, one after the other.
+        "socket_timeout": 2 if waits else 1,
         "socket_connect_timeout": 1,
         "socket_keepalive": True,
         "health_check_interval": HEALTH_S,
