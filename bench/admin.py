@@ -10,6 +10,7 @@ import time
 import uuid
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from engine import prepare
 from figures import Figures, parser
@@ -46,14 +47,21 @@ def plant(servers: int, hosts: int) -> dict[str, Callable[[], int]]:
     from django.test import Client
 
     from identity.models import Domain, User
-    from instances.models import Flavor, Instance
-    from scheduling.models import Allocation, Inventory, Node
-    from workers.models import Footprint, Host, Operation, State, Subject, utc_now
 
     Domain.objects.get_or_create(id="default", defaults={"name": "Default"})
+    client, nodes = Client(), plant_nodes(hosts)
     user = User.objects.create_superuser("admin", password=uuid.uuid4().hex)
-    flavor = Flavor(flavorid="1", name="m1.tiny", vcpus=1, ram=512, disk=1)
-    made = Host.objects.bulk_create([Host(name=f"host-{n:03}", alive=True) for n in range(hosts)])
+    client.force_login(user, backend="identity.backends.PageBackend")
+    paths = pages(plant_servers(servers, nodes)[0], nodes[7 % hosts].host_id)
+    return {name: _ask(client, path) for name, path in paths.items()}
+
+
+def plant_nodes(count: int) -> list[Any]:
+    """Write hosts of one node each, and return the nodes."""
+    from scheduling.models import Inventory, Node
+    from workers.models import Host
+
+    made = Host.objects.bulk_create([Host(name=f"host-{n:03}", alive=True) for n in range(count)])
     nodes = Node.objects.bulk_create(
         [
             Node(id=uuid.uuid4(), number=n + 1, host=one, name=one.name, hypervisor_version=1)
@@ -64,13 +72,24 @@ def plant(servers: int, hosts: int) -> dict[str, Callable[[], int]]:
         Inventory.objects.bulk_create(
             [Inventory(node=one, resource_class=resource, total=total) for one in nodes]
         )
-    now, each = utc_now(), range(servers)
+    return nodes
+
+
+def plant_servers(count: int, nodes: list[Any]) -> list[uuid.UUID]:
+    """Write servers with all that is kept of each, and return their ids."""
+    from instances.models import Flavor, Instance
+    from scheduling.models import Allocation
+    from workers.models import Footprint, Operation, State, Subject, utc_now
+
+    flavor = Flavor(flavorid="1", name="m1.tiny", vcpus=1, ram=512, disk=1)
+    now, each = utc_now(), range(count)
     ids = [uuid.uuid4() for _ in each]
+    at = [nodes[n % len(nodes)] for n in each]  # a node is called as its host here
     Instance.objects.bulk_create(
         [
             Instance(
                 id=ids[n], number=n + 1, name=f"server-{n}", project_id=f"{n % 50:032}", user_id="u",
-                host=made[n % hosts].name, node=made[n % hosts].name, flavor_id="1", flavor=flavor.embedded(),
+                host=at[n].name, node=at[n].name, flavor_id="1", flavor=flavor.embedded(),
                 vm_state="active",
             )
             for n in each
@@ -82,7 +101,7 @@ def plant(servers: int, hosts: int) -> dict[str, Callable[[], int]]:
         [
             Operation(
                 kind="create", state=State.SUCCEEDED if n % 20 else State.FAILED, subject_type="instance",
-                subject_id=ids[n], project_id=f"{n % 50:032}", host=made[n % hosts].name, finished_at=now,
+                subject_id=ids[n], project_id=f"{n % 50:032}", host=at[n].name, finished_at=now,
                 error="" if n % 20 else f"guest {ids[n]} did not start",
             )
             for n in each
@@ -92,7 +111,7 @@ def plant(servers: int, hosts: int) -> dict[str, Callable[[], int]]:
     Footprint.objects.bulk_create(
         [
             Footprint(
-                subject_id=ids[n], operation_id=ids[n], step="disks", kind="disks", host=made[n % hosts].name,
+                subject_id=ids[n], operation_id=ids[n], step="disks", kind="disks", host=at[n].name,
                 name=str(ids[n]), state="made",
             )
             for n in each
@@ -103,7 +122,7 @@ def plant(servers: int, hosts: int) -> dict[str, Callable[[], int]]:
         [
             Allocation(
                 consumer_id=ids[n],
-                node=nodes[n % hosts],
+                node=at[n],
                 resource_class="VCPU",
                 amount=1,
                 project_id="p",
@@ -112,16 +131,19 @@ def plant(servers: int, hosts: int) -> dict[str, Callable[[], int]]:
         ],
         batch_size=500,
     )
-    client = Client()
-    client.force_login(user, backend="identity.backends.PageBackend")
-    paths = {
+    return ids
+
+
+def pages(server_id: uuid.UUID, host_id: Any) -> dict[str, str]:
+    """Return the address of each page."""
+    return {
         "the first page": "/admin/",
         "servers": "/admin/instances/instance/",
         "servers, a search": "/admin/instances/instance/?q=server-777",
         "servers of a host": "/admin/instances/instance/?host=host-007",
-        "a server": f"/admin/instances/instance/{ids[0]}/change/",
+        "a server": f"/admin/instances/instance/{server_id}/change/",
         "hosts": "/admin/workers/host/",
-        "a host": f"/admin/workers/host/{made[7].pk}/change/",
+        "a host": f"/admin/workers/host/{host_id}/change/",
         "operations": "/admin/workers/operation/",
         "failed operations": "/admin/workers/operation/?state__exact=failed",
         "footprints": "/admin/workers/footprint/",
@@ -129,7 +151,6 @@ def plant(servers: int, hosts: int) -> dict[str, Callable[[], int]]:
         "nodes": "/admin/scheduling/node/",
         "audit runs": "/admin/workers/auditrun/",
     }
-    return {name: _ask(client, path) for name, path in paths.items()}
 
 
 def _ask(client: object, path: str) -> Callable[[], int]:

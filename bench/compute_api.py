@@ -230,12 +230,17 @@ def timed(work: Callable[[], Any]) -> float:
     return time.perf_counter() - start
 
 
+def add_boot_options(parser: argparse.ArgumentParser) -> None:
+    """Let the user say what is booted."""
+    parser.add_argument("--flavor", default="m1.nano", help="name of the flavor")
+    parser.add_argument("--image", default="demo", help="name of the image")
+
+
 def main() -> None:
     """Measure, and print what was found."""
     options = parser(__doc__ or "")
     add_options(options)
-    options.add_argument("--flavor", default="m1.nano", help="name of the flavor")
-    options.add_argument("--image", default="demo", help="name of the image")
+    add_boot_options(options)
     options.add_argument("--single", type=int, default=40, help="boots one at a time")
     options.add_argument("--boots", type=int, default=200, help="boots of a burst")
     options.add_argument("--concurrency", type=int, default=16, help="requests at once in a burst")

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from cloud import Cloud, add_options, cpu_by_name, login
-from compute_api import Bench, remove, timed, until_active
+from compute_api import Bench, add_boot_options, remove, timed, until_active
 from figures import Figures, parser
 
 EACH = 100  # servers a POST
@@ -74,22 +74,15 @@ def neighbours(bench: Bench, small: Bench) -> None:
     """Boot one server of a small project alone, and right after a big one asked for many."""
     name = "bench-crowd-"
 
-    def one() -> None:
-        server_id = small.boot(small.own, "bench-neighbour", "none")
-        until_active(small, server_id)
-        small.own.ask("DELETE", f"{small.cloud.path}/servers/{server_id}")
-        small.wait_until_none("bench-neighbour", "")
-
     def active_s() -> float:
         began = time.perf_counter()
-        until_active(small, small.boot(small.own, "bench-neighbour", "none"))
+        server_id = small.boot(small.own, "bench-neighbour", "none")
+        until_active(small, server_id)
         taken = time.perf_counter() - began
-        for server_id in small.listed("bench-neighbour", ""):
-            small.own.ask("DELETE", f"{small.cloud.path}/servers/{server_id}")
+        small.own.ask("DELETE", f"{small.cloud.path}/servers/{server_id}")
         return taken
 
-    one()
-    small.figures.rows.clear()
+    active_s()  # the first warms up
     alone = [active_s() for _ in range(5)]
     bench.add("boot of a small project, alone, until ACTIVE", alone)
     for number in range(bench.given.crowd // EACH):
@@ -118,8 +111,7 @@ def main() -> None:
     """Measure, and print what was found."""
     options = parser(__doc__ or "")
     add_options(options)
-    options.add_argument("--flavor", default="m1.nano", help="name of the flavor")
-    options.add_argument("--image", default="demo", help="name of the image")
+    add_boot_options(options)
     options.add_argument("--servers", type=int, default=1000, help="servers that are there")
     options.add_argument("--crowd", type=int, default=500, help="boots of the big project")
     options.add_argument("--boots-per-s", type=float, default=20.0, help="boots while reading")

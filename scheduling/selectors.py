@@ -93,9 +93,13 @@ def enabled_hosts() -> QuerySet[Node, str]:
     return Node.objects.filter(present=True, host__enabled=True).values_list("host__name", flat=True)
 
 
-def sums() -> tuple[dict[str, int], dict[str, int], int]:
-    """Return what the nodes of enabled hosts have and what is claimed, by resource class, and how many they are."""
-    there = Node.objects.filter(present=True, host__enabled=True)
+def sums(*, host: str | None = None) -> tuple[dict[str, int], dict[str, int], int]:
+    """Return what nodes have and what is claimed of it, by resource class, and how many they are.
+
+    The nodes are those of a host, or without one those of all enabled hosts.
+    """
+    of = {"host__enabled": True} if host is None else {"host__name": host}
+    there = Node.objects.filter(present=True, **of)
     rows = Inventory.objects.filter(node__in=there).values_list("resource_class").order_by()
     total, used = {}, {}
     for resource, had, taken in rows.annotate(Sum("total"), Sum("used")):

@@ -49,13 +49,11 @@ def log_in(request: HttpRequest) -> HttpResponseBase:
         form.refuse(answer)
         if answer.status == 401:
             form.error = "The name, the password or the domain is wrong."
-        response = show.answer(
-            request, "form.html", status=answer.status, title=form.title, form=form, further=further
-        )
+        response = show.form(request, form, status=answer.status, further=further)
         if "Retry-After" in answer.headers:
             response["Retry-After"] = answer.headers["Retry-After"]
         return response
-    return show.answer(request, "form.html", title=form.title, form=form, further=further)
+    return show.form(request, form, further=further)
 
 
 def forged(request: HttpRequest, reason: str = "") -> HttpResponse:

@@ -21,19 +21,19 @@ def create(api: Api) -> HttpResponseBase:
     """Show the form; when it is sent, create the server and show it."""
     form = _form(api)
     if api.request.method == "GET":
-        return show.answer(api.request, "form.html", title=form.title, form=form)
+        return show.form(api.request, form)
     form.read(api.request.POST)
     if _is_of_another_project(api):
         form.error = (
             "You have chosen another project in another tab meanwhile. Look again at what to choose here."
         )
-        return show.answer(api.request, "form.html", status=409, title=form.title, form=form)
+        return show.form(api.request, form, status=409)
     answer = api.ask("POST", f"{ROOT}/servers", _body(form), HTTP_IDEMPOTENCY_KEY=form.key)
     if answer.is_ok:
         made = answer.data.get("server")
         return HttpResponseRedirect(address(made["id"]) if made else f"{ROOT}/servers")
     form.refuse(answer)
-    return show.answer(api.request, "form.html", status=answer.status, title=form.title, form=form)
+    return show.form(api.request, form, status=answer.status)
 
 
 def _is_of_another_project(api: Api) -> bool:

@@ -71,7 +71,7 @@ def create(api: Api) -> HttpResponse | HttpResponseRedirect:
         ],
     )
     if api.request.method == "GET":
-        return show.answer(api.request, "form.html", title=form.title, form=form)
+        return show.form(api.request, form)
     form.read(api.request.POST)
     pair, extra = {"name": form.one("name"), "type": "ssh"}, {"HTTP_IDEMPOTENCY_KEY": form.key}
     if public_key := form.one("public_key").strip():
@@ -81,7 +81,7 @@ def create(api: Api) -> HttpResponse | HttpResponseRedirect:
     answer = api.ask("POST", PAIRS, {"keypair": pair}, **extra)
     if not answer.is_ok:
         form.refuse(answer)
-        return show.answer(api.request, "form.html", status=answer.status, title=form.title, form=form)
+        return show.form(api.request, form, status=answer.status)
     private = answer.data["keypair"].get("private_key")
     if private is None:
         return HttpResponseRedirect(_at(form.one("name")))

@@ -57,9 +57,7 @@ def address(server_id: str) -> str:
 @page
 def listing(api: Api) -> HttpResponse:
     """Show the project's servers."""
-    body = api.get(
-        f"{ROOT}/servers/detail", limit=PAGE, marker=api.request.GET.get("marker"), all_tenants=None
-    )
+    body = api.get(f"{ROOT}/servers/detail", limit=PAGE, marker=api.request.GET.get("marker"))
     images = _image_names(api) if body["servers"] else {}
     flavors = _flavor_ids(api) if body["servers"] else {}
     table = Table(

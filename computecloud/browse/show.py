@@ -10,6 +10,8 @@ from typing import Any
 from django.http import HttpRequest, HttpResponse
 from django.template.loader import render_to_string
 
+from computecloud.browse.forms import Form
+
 STATIC = Path(__file__).parent / "static"
 POLICY = (
     "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; img-src 'self' data:; "
@@ -110,6 +112,11 @@ def answer(request: HttpRequest, template: str, /, status: int = 200, **context:
     response["Cache-Control"] = "no-store"
     response["Referrer-Policy"] = "same-origin"
     return response
+
+
+def form(request: HttpRequest, asked: Form, /, status: int = 200, **context: Any) -> HttpResponse:
+    """Return the page of a form, as it is by now."""
+    return answer(request, "form.html", status=status, title=asked.title, form=asked, **context)
 
 
 def refused(request: HttpRequest, status: int, message: str, *, back: str = "") -> HttpResponse:

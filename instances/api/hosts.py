@@ -1,6 +1,5 @@
 """os-hosts, which versions before 2.43 had beside services and hypervisors."""
 
-from collections import Counter
 from typing import Any
 
 from django.http import HttpResponseBase
@@ -13,11 +12,13 @@ from instances.api.compute_services import zone_of_hosts
 from instances.api.operator_bodies import UpdateHost
 from instances.api.queries import HostsQuery
 from instances.models import Instance
-from scheduling.models import DISK_GB, MEMORY_MB, VCPU, Inventory
+from scheduling import selectors as scheduling
+from scheduling.models import DISK_GB, MEMORY_MB, VCPU
 from workers import hosts
 from workers.models import Host
 
 _RULE = "os_compute_api:os-hosts:"
+_SHOWN = (VCPU, MEMORY_MB, DISK_GB)
 _POWER = {"startup": "start", "shutdown": "shutdown", "reboot": "reboot"}  # action to rule
 
 
@@ -48,8 +49,10 @@ class HostView(ComputeView):
             of_server = (flavor["vcpus"], flavor["ram"], flavor["disk"] + flavor["ephemeral"])
             before = by_project.get(project_id, [0, 0, 0])
             by_project[project_id] = [sum(pair) for pair in zip(before, of_server, strict=True)]
+        total, used, _ = scheduling.sums(host=name)
         amounts = {
-            **_stocks(name),
+            "(total)": [total.get(resource, 0) for resource in _SHOWN],
+            "(used_now)": [used.get(resource, 0) for resource in _SHOWN],
             "(used_max)": [sum(column) for column in zip(*by_project.values(), strict=True)] or [0, 0, 0],
             **by_project,
         }
@@ -87,19 +90,6 @@ def _require(name: str) -> None:
     """Raise NotFound where there is no such host."""
     if not Host.objects.filter(name=name).exists():
         raise NotFound(f"Compute host {name[:255]} could not be found.")
-
-
-def _stocks(name: str) -> dict[str, list[int]]:
-    """Return what the host's nodes have and what is claimed of it."""
-    total, used = Counter[str](), Counter[str]()
-    rows = Inventory.objects.filter(node__host__name=name)
-    for resource, here, taken in rows.values_list("resource_class", "total", "used"):
-        total[resource] += here
-        used[resource] += taken
-    return {
-        whose: [of[resource] for resource in (VCPU, MEMORY_MB, DISK_GB)]
-        for whose, of in (("(total)", total), ("(used_now)", used))
-    }
 
 
 def _resource(host: str, whose: str, cpu: int, memory_mib: int, disk_gib: int) -> dict[str, Any]:

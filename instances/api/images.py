@@ -1,5 +1,6 @@
 """/images, which versions before 2.36 had (its metadata before 2.39) for who knows no Image API."""
 
+from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -89,9 +90,13 @@ class ImageViews(ComputeView):
         found = selectors.page(self.caller, _wanted(query), _NEWEST_FIRST, marker=marker, limit=page.limit)
         return found, self.next_links(page, [image.id for image in found])
 
-    def set_metadata(self, image_id: str, properties: dict[str, str]) -> dict[str, str]:
-        """Give an image these properties in place of its own; raises InvalidInput, Forbidden, NotFound, Conflict."""
+    def change(self, image_id: str, of: Callable[[dict[str, str]], dict[str, str]]) -> dict[str, str]:
+        """Give an image the properties made `of` its own, and return them.
+
+        Raises InvalidInput, Forbidden, NotFound, and Conflict where somebody else changed it meanwhile.
+        """
         image = selectors.get_for_change(self.key(image_id), self.caller)
+        properties = of(image.properties)
         document = documents.writable(image)
         rest = {key: value for key, value in document.items() if key not in image.properties}
         for key in properties.keys() - image.properties.keys():
@@ -170,13 +175,12 @@ class ImageMetadataView(ImageViews):
     def post(self, _request: Request, image_id: str) -> HttpResponseBase:
         """Add properties, or replace those of the same keys."""
         items = self.body(MetadataBody)["metadata"]
-        kept = self.image(image_id).properties
-        return self.answer({"metadata": self.set_metadata(image_id, {**kept, **items})})
+        return self.answer({"metadata": self.change(image_id, lambda kept: {**kept, **items})})
 
     def put(self, _request: Request, image_id: str) -> HttpResponseBase:
         """Replace all properties."""
         items = self.body(MetadataBody)["metadata"]
-        return self.answer({"metadata": self.set_metadata(image_id, items)})
+        return self.answer({"metadata": self.change(image_id, lambda _: items)})
 
 
 class ImageMetaView(ImageViews):
@@ -184,25 +188,26 @@ class ImageMetaView(ImageViews):
 
     def get(self, _request: Request, image_id: str, key: str) -> HttpResponseBase:
         """Show one property."""
-        return self.answer({"meta": {key: self._item(image_id, key)[key]}})
+        return self.answer({"meta": {key: _with(key, self.image(image_id).properties)[key]}})
 
     def put(self, _request: Request, image_id: str, key: str) -> HttpResponseBase:
         """Set one property."""
         items = self.body(MetaBody)["meta"]
         if key not in items:
             raise InvalidInput("Request body and URI mismatch")
-        self.set_metadata(image_id, {**self.image(image_id).properties, **items})
+        self.change(image_id, lambda kept: {**kept, **items})
         return self.answer({"meta": items})
 
     def delete(self, _request: Request, image_id: str, key: str) -> HttpResponseBase:
         """Remove one property."""
-        kept = {name: text for name, text in self._item(image_id, key).items() if name != key}
-        self.set_metadata(image_id, kept)
+        self.change(
+            image_id, lambda kept: {name: text for name, text in _with(key, kept).items() if name != key}
+        )
         return self.answer(status=204)
 
-    def _item(self, image_id: str, key: str) -> dict[str, str]:
-        """Return an image's properties; raises NotFound where this one is not among them."""
-        properties: dict[str, str] = self.image(image_id).properties
-        if key not in properties:
-            raise NotFound("Metadata item was not found.")
-        return properties
+
+def _with(key: str, properties: dict[str, str]) -> dict[str, str]:
+    """Return an image's properties; raises NotFound where this one is not among them."""
+    if key not in properties:
+        raise NotFound("Metadata item was not found.")
+    return properties

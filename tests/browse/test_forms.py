@@ -270,7 +270,8 @@ def test_a_locked_server_is_not_deleted(browser: Browser, server: Make):
 
 
 def test_the_console_of_a_server_without_a_host_is_refused_in_words(browser: Browser, server: Make):
-    browser.page(f"/browse/servers/{server('building').id}/console", 409)
+    made = server("building")
+    assert f"Instance {made.id} is not ready" in browser.page(f"/browse/servers/{made.id}/console", 409)
 
 
 def test_a_public_key_is_imported(browser: Browser, demo: Tenant):
