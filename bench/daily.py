@@ -101,10 +101,10 @@ def idle(bench: Bench, count: int) -> None:
     before, began = cpu_by_name(bench.given.state_dir), time.monotonic()
     time.sleep(bench.given.idle_s)
     taken, after = time.monotonic() - began, cpu_by_name(bench.given.state_dir)
-    cores = {name: (seconds - before.get(name, 0.0)) / taken for name, seconds in after.items()}
-    bench.figures.add(f"idle with {count} servers, cores", cores=sum(cores.values()))
-    for name, share in cores.items():
-        bench.figures.add(f"of it {name}", cores=share)
+    shares = {name: (seconds - before.get(name, 0.0)) / taken * 1e3 for name, seconds in after.items()}
+    bench.figures.add(f"idle with {count} servers, thousandths of a core", millicores=sum(shares.values()))
+    for name, share in shares.items():
+        bench.figures.add(f"of it {name}", millicores=share)
 
 
 def main() -> None:
