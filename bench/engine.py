@@ -53,8 +53,8 @@ class Meter:
         self.statements[what] = self._counted - before
 
 
-def prepare(folder: Path, database_url: str) -> None:
-    """Load Django on a new database with one fake host, as an installation's processes would."""
+def prepare(folder: Path, database_url: str, nodes: int) -> None:
+    """Load Django on a new database with one fake host of so many nodes, as an installation's processes would."""
     settings = {
         "STATE_DIR": str(folder),
         "SECRET_KEY": "of a benchmark, and long enough for every signature",
@@ -64,6 +64,7 @@ def prepare(folder: Path, database_url: str) -> None:
         "DATABASE_URL": database_url,
         "LOG_LEVEL": "warning",
         "ADMITTED_PER_PROJECT": "1000000",
+        "FAKE_NODES": str(nodes),
     }
     os.environ.update({f"COMPUTECLOUD_{name}": value for name, value in settings.items() if value})
     os.environ["DJANGO_SETTINGS_MODULE"] = "computecloud.settings"
@@ -170,13 +171,14 @@ def main() -> None:
     options = parser(__doc__ or "")
     options.add_argument("--boots", type=int, default=200, help="boots measured, after 20 that are not")
     options.add_argument("--networks", choices=["none", "auto"], default="none")
+    options.add_argument("--nodes", type=int, default=1, help="nodes that each placement chooses from")
     options.add_argument(
         "--database-url", default="", help="postgresql://…; empty: SQLite in a temporary folder"
     )
     given = options.parse_args()
     folder = Path(tempfile.mkdtemp(prefix="computecloud-bench-"))
     try:
-        prepare(folder, given.database_url)
+        prepare(folder, given.database_url, given.nodes)
         world, warming, meter = World(), Meter(), Meter()
         for _ in range(20):
             boot_and_delete(world, given.networks, warming.measure)
@@ -186,7 +188,7 @@ def main() -> None:
     finally:
         shutil.rmtree(folder, ignore_errors=True)
     figures = Figures(
-        f"CPU and SQL of a boot and a delete, networks {given.networks}, {given.boots} times, one process"
+        f"CPU and SQL of a boot and a delete on one of {given.nodes}, networks {given.networks}, {given.boots} times"
     )
     totals = {"boot": [0.0, 0], "delete": [0.0, 0]}
     for what, taken in meter.cpu_s.items():

@@ -1,6 +1,5 @@
 """Place: filter the nodes, weigh what is left, claim the best, and keep the reasons."""
 
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 from uuid import UUID
@@ -13,7 +12,8 @@ from scheduling.weighers import weigh
 from workers import sql
 from workers.retry import StepFailed
 
-NAMED_NODES = 5  # so many removed or weighed nodes are named in a decision
+NAMED_NODES = 5  # so many removed nodes are named in a decision
+BEST_NODES = 5  # so many are weighed against each other to the end, named, and tried one after another
 LAST_WORDS = "There are not enough hosts available."  # what Nova says, and clients look for
 
 
@@ -23,7 +23,7 @@ class NoValidHost(StepFailed):
 
 @dataclass(frozen=True, slots=True)
 class Ranking:
-    """The nodes that may be claimed, best first, and the verdict of each rule; the request as it was found then."""
+    """The nodes to be claimed, the best of those left, and the verdict of each rule; the request as it was found."""
 
     request: PlaceRequest
     best: list[Candidate]
@@ -47,23 +47,24 @@ class Ranking:
 
 def rank(request: PlaceRequest) -> Ranking:
     """Filter and weigh every node; one query, and up to four for a group, guests and traits that the request names."""
-    left = selectors.candidates()
+    left = selectors.candidates(request.resources)
     request = _looked_up(request, left)
     considered, verdicts = len(left), []
     for rule in FILTERS:
         if request.forced and not rule.always:
             continue
-        kept = [node for node in left if rule.keeps(node, request)]
+        keeps = rule.keeps
+        kept = [node for node in left if keeps(node, request)]
         if len(kept) < len(left):
-            gone = [node.name for node in left if not rule.keeps(node, request)]
+            gone = [node.name for node in left if not keeps(node, request)]
             words = rule.in_words(request)
             verdicts.append(
                 {"rule": rule.name, "removed": len(gone), "words": words, "nodes": gone[:NAMED_NODES]}
             )
         left = kept
-    ranked = weigh(left, request) if left else []
-    weights = [{"node": node.name, "weight": total, **share} for total, node, share in ranked[:NAMED_NODES]]
-    return Ranking(request, [node for _, node, _ in ranked], considered, verdicts, weights)
+    best = weigh(left, request, BEST_NODES)
+    weights = [{"node": node.name, "weight": total, **shares} for total, node, shares in best]
+    return Ranking(request, [node for _, node, _ in best], considered, verdicts, weights)
 
 
 def _looked_up(request: PlaceRequest, nodes: list[Candidate]) -> PlaceRequest:
@@ -90,7 +91,7 @@ def claim_best(request: PlaceRequest, ranking: Ranking, operation_id: UUID) -> C
 
     Raises NoValidHost where there is none.
     """
-    for node in _in_order(ranking.best):
+    for node in ranking.best:
         if claims.claim(ranking.request, node.id):
             _keep(request, ranking, operation_id, node.name)
             return node
@@ -100,10 +101,6 @@ def claim_best(request: PlaceRequest, ranking: Ranking, operation_id: UUID) -> C
 def explain_failure(request: PlaceRequest, ranking: Ranking, operation_id: UUID) -> None:
     """Keep the decision of a placement that found no node."""
     _keep(request, ranking, operation_id, "")
-
-
-def _in_order(best: list[Candidate]) -> Iterator[Candidate]:
-    yield from best[:NAMED_NODES]
 
 
 def _keep(request: PlaceRequest, ranking: Ranking, operation_id: UUID, node: str) -> None:

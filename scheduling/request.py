@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 
@@ -43,9 +43,8 @@ class PlaceRequest:
     query: Sequence[Any] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Stock:
-    """One resource class of a node."""
+class Stock(NamedTuple):
+    """One resource class of a node; a tuple, for a placement makes thousands of them."""
 
     total: int
     reserved: int

@@ -1,35 +1,65 @@
 """Reads of scheduling."""
 
 from collections.abc import Collection, Sequence
-from typing import Any
+from functools import cache, lru_cache
 from uuid import UUID
 
 from django.db.models import Count, QuerySet, Sum
 
-from scheduling.models import Allocation, GroupPlace, Inventory, Node, Policy, ServerGroup
+from scheduling.models import (
+    DISK_GB,
+    MEMORY_MB,
+    VCPU,
+    Allocation,
+    GroupPlace,
+    Inventory,
+    Node,
+    Policy,
+    ServerGroup,
+)
 from scheduling.request import Candidate, GroupRule, Stock
 from workers import sql
 
-_CANDIDATES = """
-SELECT n.id, n.name, h.name, n.zone, n.hypervisor_type, n.architecture, n.host_ip, n.present, h.enabled,
-    h.alive AND NOT h.forced_down, i.resource_class, i.total, i.reserved, i.allocation_ratio, i.used
-FROM scheduling_inventory i JOIN scheduling_node n ON n.id = i.node_id JOIN workers_host h ON h.id = n.host_id
-ORDER BY n.number
-"""
 # The group that a consumer, the column that is filled in, is a member of: for a list of columns.
 GROUP_OF = """(SELECT m.group_id FROM scheduling_groupmember m JOIN scheduling_servergroup g ON g.id = m.group_id
     WHERE m.consumer_id = {})"""
+_OF_NODE = 10  # columns of a candidate before those of its stocks
+_node_id = lru_cache(maxsize=65_536)(sql.as_uuid)  # each placement reads the same nodes
 
 
-def candidates() -> list[Candidate]:
-    """Return every node with its stocks, in one query."""
-    nodes: dict[Any, Candidate] = {}
-    for row in sql.fetch(_CANDIDATES, {}):
-        node = nodes.get(row[0])
-        if node is None:
-            node = nodes[row[0]] = Candidate(sql.as_uuid(row[0]), *row[1:7], *map(bool, row[7:10]))
-        node.stocks[row[10]] = Stock(*row[11:])
-    return list(nodes.values())
+def candidates(resources: Collection[str]) -> list[Candidate]:
+    """Return every node with its stocks of the resource classes that rules look at and of these, in one query.
+
+    A node without any is left out: nothing was told of it yet.
+    """
+    classes = sorted({VCPU, MEMORY_MB, DISK_GB, *resources})
+    named = {f"class_{number}": name for number, name in enumerate(classes)}
+    nodes = []
+    for row in sql.fetch(_candidates_with(len(classes)), named):
+        figures = zip(classes, range(_OF_NODE, len(row), 4), strict=True)
+        stocks = {name: Stock._make(row[at : at + 4]) for name, at in figures if row[at] is not None}
+        if not stocks:
+            continue
+        key, name, host, zone, kind, architecture, host_ip, present, enabled, up = row[:_OF_NODE]
+        state = bool(present), bool(enabled), bool(up)
+        nodes.append(Candidate(_node_id(key), name, host, zone, kind, architecture, host_ip, *state, stocks))
+    return nodes
+
+
+@cache
+def _candidates_with(classes: int) -> str:
+    """Return the statement: a row a node, for a row a stock would say all that is known of the node again."""
+    stocks = [f"s{number}" for number in range(classes)]
+    columns = [f"{one}.total, {one}.reserved, {one}.allocation_ratio, {one}.used" for one in stocks]
+    joins = [
+        f"LEFT JOIN scheduling_inventory {one} ON {one}.node_id = n.id AND {one}.resource_class = %(class_{number})s"
+        for number, one in enumerate(stocks)
+    ]
+    return f"""
+SELECT n.id, n.name, h.name, n.zone, n.hypervisor_type, n.architecture, n.host_ip, n.present, h.enabled,
+    h.alive AND NOT h.forced_down, {", ".join(columns)}
+FROM scheduling_node n JOIN workers_host h ON h.id = n.host_id {" ".join(joins)} ORDER BY n.number
+"""  # noqa: S608
 
 
 def traits() -> dict[UUID, frozenset[str]]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from heapq import nlargest
 
 from scheduling.models import DISK_GB, MEMORY_MB, VCPU, Policy
 from scheduling.request import Candidate, PlaceRequest
@@ -36,14 +37,25 @@ WEIGHERS = (
 )
 
 
-def weigh(nodes: list[Candidate], request: PlaceRequest) -> list[tuple[float, Candidate, dict[str, float]]]:
-    """Return the nodes with their sums and shares, best first; equal ones in the order given."""
-    shares: list[dict[str, float]] = [{} for _ in nodes]
-    for weigher in WEIGHERS:
-        figures = [weigher.figure(node, request) for node in nodes]
-        low, high = min(figures), max(figures)
-        for share, figure in zip(shares, figures, strict=True):
-            share[weigher.name] = weigher.multiplier * ((figure - low) / (high - low) if high > low else 0.0)
-    ranked = [(sum(share.values()), node, share) for node, share in zip(nodes, shares, strict=True)]
-    ranked.sort(key=lambda entry: -entry[0])
-    return ranked
+def weigh(
+    nodes: list[Candidate], request: PlaceRequest, most: int
+) -> list[tuple[float, Candidate, dict[str, float]]]:
+    """Return the best nodes, at most so many, with their sums and shares, best first; equal ones in the order given."""
+    if not nodes:
+        return []
+    shares = [_shares(weigher, nodes, request) for weigher in WEIGHERS]
+    sums = [sum(of_one) for of_one in zip(*shares, strict=True)]
+    best = nlargest(most, range(len(nodes)), key=sums.__getitem__)
+    return [
+        (sums[at], nodes[at], {weigher.name: one[at] for weigher, one in zip(WEIGHERS, shares, strict=True)})
+        for at in best
+    ]
+
+
+def _shares(weigher: Weigher, nodes: list[Candidate], request: PlaceRequest) -> list[float]:
+    figures = [weigher.figure(node, request) for node in nodes]
+    low, high = min(figures), max(figures)
+    if low == high:
+        return [0.0] * len(nodes)
+    scale = weigher.multiplier / (high - low)
+    return [(figure - low) * scale for figure in figures]

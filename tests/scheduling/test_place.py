@@ -30,6 +30,24 @@ def test_the_emptiest_node_is_chosen_and_claimed(host_with):
     assert Decision.objects.get().node == "large"
 
 
+def test_a_resource_class_of_the_sites_own_is_looked_for_and_claimed(host_with):
+    host_with("a", facts("plain", memory_mib=65_536), facts("gold"))
+    gold = Node.objects.get(name="gold")
+    Inventory.objects.create(node=gold, resource_class="CUSTOM_GOLD", total=2)
+    wanted = request(resources={"VCPU": 1, "CUSTOM_GOLD": 2})
+    assert placed(wanted).name == "gold"
+    assert Inventory.objects.get(resource_class="CUSTOM_GOLD").used == 2
+    assert place.rank(request(resources={"CUSTOM_GOLD": 1})).best == []
+
+
+def test_a_node_whose_resources_nobody_has_told_yet_is_not_considered(host_with):
+    host_with("a", facts("told"), facts("silent"))
+    Inventory.objects.filter(node__name="silent").delete()
+    ranking = place.rank(request())
+    assert [node.name for node in ranking.best] == ["told"]
+    assert ranking.considered == 1
+
+
 @pytest.mark.parametrize(
     ("columns", "wanted", "words"),
     [
@@ -254,7 +272,7 @@ def test_ranking_takes_one_query_for_ten_and_for_a_thousand_nodes(host_with, dja
         place.rank(request())
     host_with("b", *(facts(f"m{number}") for number in range(1_000)))
     with django_assert_num_queries(1):
-        assert len(place.rank(request()).best) == 1_010
+        assert place.rank(request()).considered == 1_010
 
 
 def test_the_capacity_audit_mends_a_counter_and_an_orphaned_claim(host_with):
