@@ -1,6 +1,7 @@
 """Reads operations for people: who may see which, lists by what they are up to, and how far each is."""
 
 import enum
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
@@ -11,7 +12,7 @@ from computecloud.wire.caller import Caller
 from computecloud.wire.errors import InvalidInput, NotFound
 from workers import history, waiting, workflow
 from workers.history import Past
-from workers.models import ACTIVE, IS_ACTIVE, Operation, State
+from workers.models import ACTIVE, IS_ACTIVE, Operation, State, Subject
 from workers.waiting import Waiting
 
 
@@ -41,10 +42,11 @@ class Wanted:
 
 @dataclass(frozen=True, slots=True)
 class Listed:
-    """An operation and why it waits, if it does."""
+    """An operation, why it waits, if it does, and whether its subject is still there."""
 
     operation: Past
     waiting: Waiting | None
+    has_subject: bool
 
 
 def operations(wanted: Wanted) -> list[Listed]:
@@ -60,9 +62,14 @@ def operations(wanted: Wanted) -> list[Listed]:
         if marker is None:
             raise InvalidInput(f"marker [{wanted.marker}] not found")
         where &= history.after(marker)
-    found = _found(where, wanted)
+    return told(_found(where, wanted))
+
+
+def told(found: Sequence[Past]) -> list[Listed]:
+    """Return operations with why they wait, and whether their subjects are still there."""
     reasons = waiting.of_many(one for one in found if isinstance(one, Operation))
-    return [Listed(one, reasons.get(one.id)) for one in found]
+    there = set(Subject.objects.filter(id__in={one.subject_id for one in found}).values_list("id", flat=True))
+    return [Listed(one, reasons.get(one.id), one.subject_id in there) for one in found]
 
 
 def operation(operation_id: str, caller: Caller) -> Past:

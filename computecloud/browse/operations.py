@@ -164,7 +164,8 @@ def _shown(operation: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _subject(subject: Mapping[str, str]) -> list[Cell]:
+def _subject(subject: Mapping[str, Any]) -> list[Cell]:
     is_server = subject["type"] == "instance"
     words = f"{'server' if is_server else subject['type']} {subject['id'][:8]}"
-    return [Cell(words, f"/compute/v2.1/servers/{subject['id']}" if is_server else "")]
+    has_page = is_server and subject["exists"]
+    return [Cell(words, f"/compute/v2.1/servers/{subject['id']}" if has_page else "")]

@@ -14,7 +14,7 @@ from identity.models import User
 from instances.models import Instance
 from tests.browse.conftest import SERVERS, Browser
 from tests.instances.conftest import Tenant
-from workers.models import Operation, State, StepRun, utc_now
+from workers.models import Operation, State, StepRun, Subject, utc_now
 
 Make = Callable[..., Instance]
 
@@ -59,6 +59,14 @@ def test_operations_are_listed_with_links(browser: Browser, running: Operation):
     assert f'href="/operations/{running.id}">stop<' in text
     assert f'href="{SERVERS}/{running.subject_id}"' in text
     assert f'href="/operations/{running.id}"' in browser.page(f"{SERVERS}/{running.subject_id}")
+
+
+def test_a_server_that_is_gone_is_named_and_not_linked(browser: Browser, running: Operation):
+    Subject.objects.filter(id=running.subject_id).delete()
+    for page in ("/operations/", f"/operations/{running.id}"):
+        text = browser.page(page)
+        assert f"server {str(running.subject_id)[:8]}" in text
+        assert f'href="{SERVERS}/{running.subject_id}"' not in text
 
 
 def test_a_page_follows_an_operation_that_runs(browser: Browser, running: Operation):

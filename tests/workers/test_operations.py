@@ -16,7 +16,7 @@ from computecloud.wire.services import OPERATIONS
 from identity.caller import Caller
 from identity.testing import Api, caller, token_for
 from workers import acceptance, archive, hurry, selectors, waiting
-from workers.models import Host, Operation, State, StepRun, SubjectLock, utc_now
+from workers.models import Host, Operation, State, StepRun, Subject, SubjectLock, utc_now
 from workers.selectors import Group, Wanted
 from workers.testing import Drive, failure
 
@@ -65,6 +65,15 @@ def test_a_tenant_lists_and_shows_its_own(alice, bob):
     assert [step["step"] for step in shown["steps"]] == ["choose", "one", "wait", "two", "write"]
     assert shown["steps"][0]["outcome"] == "success"
     assert not {"host", "error", "worker"} & (set(shown) | set(shown["steps"][0]))
+
+
+def test_an_operation_tells_whether_its_subject_is_still_there(alice):
+    there, gone = accept(alice), accept(alice)
+    Subject.objects.filter(id=gone.subject_id).delete()
+    shown = {one["id"]: one["subject"]["exists"] for one in listed(alice)}
+    assert shown == {str(there.id): True, str(gone.id): False}
+    one = api(alice).get(f"/{gone.id}").json()["operation"]
+    assert one["subject"] == {"type": "toy", "id": str(gone.subject_id), "exists": False}
 
 
 def test_an_admin_sees_every_project_s_with_its_inside(alice, admin):

@@ -3,21 +3,23 @@
 from datetime import datetime
 from typing import Any
 
-from workers import history, selectors, waiting
+from workers import history, selectors
 from workers.history import Past, Run
 from workers.models import Operation
+from workers.selectors import Listed
 from workers.waiting import Waiting
 
 
-def operation(one: Past, why: Waiting | None, *, inside: bool) -> dict[str, Any]:
-    """Return an operation, and why it waits if it does."""
+def operation(listed: Listed, *, inside: bool) -> dict[str, Any]:
+    """Return an operation, why it waits if it does, and whether what it is about is still there."""
+    one = listed.operation
     body: dict[str, Any] = {
         "id": str(one.id),
         "kind": one.kind,
         "state": one.state,
         "step": selectors.step_of(one),
-        "waiting": _waiting(why, inside=inside),
-        "subject": {"type": one.subject_type, "id": str(one.subject_id)},
+        "waiting": _waiting(listed.waiting, inside=inside),
+        "subject": {"type": one.subject_type, "id": str(one.subject_id), "exists": listed.has_subject},
         "project_id": one.project_id,
         "user_id": one.user_id,
         "request_id": one.request_id,
@@ -32,8 +34,8 @@ def operation(one: Past, why: Waiting | None, *, inside: bool) -> dict[str, Any]
 
 def detailed(one: Past, *, inside: bool) -> dict[str, Any]:
     """Return an operation with the runs of its steps."""
-    why = waiting.of(one) if isinstance(one, Operation) else None
-    return operation(one, why, inside=inside) | {
+    [listed] = selectors.told([one])
+    return operation(listed, inside=inside) | {
         "steps": [_run(run, inside=inside) for run in history.runs(one)]
     }
 

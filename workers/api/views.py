@@ -79,9 +79,7 @@ class OperationsView(OperationApiView):
             )
         )
         body: dict[str, Any] = {
-            "operations": [
-                documents.operation(one.operation, one.waiting, inside=self.caller.is_admin) for one in found
-            ]
+            "operations": [documents.operation(one, inside=self.caller.is_admin) for one in found]
         }
         if after := self.next_links(page, [one.operation.id for one in found]):
             body["operations_links"] = after
