@@ -8,9 +8,10 @@ and ends there: it does not begin anew.
 from uuid import UUID
 
 import structlog
+from django.db.models import Q
 
 from computecloud.wire.errors import Conflict, NotFound
-from workers import recovery, workflow
+from workers import history, recovery, workflow
 from workers.models import IS_ACTIVE, Operation, State
 
 log = structlog.get_logger()
@@ -40,7 +41,7 @@ def cancel(operation_id: UUID, *, by: str) -> Operation:
 
 
 def _refusal(operation_id: UUID) -> NotFound | CannotCancel:
-    operation = Operation.objects.filter(id=operation_id).first()
+    operation = history.find(Q(id=operation_id))
     if operation is None:
         return NotFound(f"Operation {operation_id} could not be found.")
     named = f"Operation {operation_id} ({operation.kind})"
