@@ -8,7 +8,7 @@ from django.db import DatabaseError, transaction
 
 from computecloud.config import CONFIG
 from computecloud.wire.errors import CloudError
-from workers import footprints, ledger, retry, route, secrets
+from workers import clock, footprints, ledger, retry, route, secrets
 from workers.ledger import Attempt, Lease
 from workers.models import ACTIVE, Operation, State, StepRun
 from workers.outcome import Outcome, Overtaken
@@ -147,9 +147,14 @@ def _hear_of_cancelling(lease: Lease, ctx: Context) -> None:
 
 
 def _asked_again(flow: Workflow, ctx: Context) -> Again | None:
-    if flow.again is None or ctx.cancelled_by or ctx.leftovers:
+    if flow.again is None or ctx.cancelled_by or ctx.leftovers or _is_late(flow, ctx):
         return None
     return flow.again(ctx)
+
+
+def _is_late(flow: Workflow, ctx: Context) -> bool:
+    """Tell whether a new beginning would be turned back at once, for what time it had is over."""
+    return 0 < ctx.deadline <= clock.now() + flow.undo_s(ctx.params)
 
 
 def context_of(operation: Operation, error: str) -> Context:
