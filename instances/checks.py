@@ -133,7 +133,7 @@ def _remove(node: str, uuid: UUID) -> None:
 
 
 invariants.register("busy servers have operations", _busy_servers_have_operations)
-invariants.register("servers have subjects", _servers_have_subjects)
+invariants.register("servers have subjects", _servers_have_subjects, first=True)
 invariants.register("subjects have servers", _subjects_have_servers)
 invariants.register("guests belong to servers", _guests_have_servers)
 invariants.register("disks belong to servers", _folders_have_servers)
