@@ -24,6 +24,7 @@ from computecloud.streams import EventStream, Seats, TooManyStreams
 KEPT_BYTES = 131_072  # more than any body but an image's bytes may have
 SILENCE_S = 30.0  # a client that neither sends nor takes anything for so long is given up
 STREAMS = 16
+UNREADABLE = "\xff"  # stands for a value that is not ASCII: granian tells its name alone
 BROKEN = f"it broke off, or nothing came for {SILENCE_S:.0f} s"
 
 Environ = dict[str, Any]
@@ -202,10 +203,17 @@ def environ_of(scope: Scope) -> Environ:
     for name, value in scope.headers.items():
         if "_" in name:  # it would pass for the same name with a dash
             continue
-        key = name.upper().replace("-", "_")
-        key = key if key in ("CONTENT_TYPE", "CONTENT_LENGTH") else f"HTTP_{key}"
+        key = _key(name)
         environ[key] = f"{environ[key]},{value}" if key in environ else value
+    for name in scope.headers.keys():  # noqa: SIM118 — no dict: it has names that items() leaves out
+        if "_" not in name:
+            environ.setdefault(_key(name), UNREADABLE)
     return environ
+
+
+def _key(name: str) -> str:
+    key = name.upper().replace("-", "_")
+    return key if key in ("CONTENT_TYPE", "CONTENT_LENGTH") else f"HTTP_{key}"
 
 
 def application(*, threads: int = 4) -> Application:

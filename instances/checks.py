@@ -9,7 +9,7 @@ from django.db.models import Exists, OuterRef
 from computecloud.config import CONFIG
 from instances.models import Instance
 from instances.states import VmState
-from workers import invariants, pulse
+from workers import clock, invariants, pulse
 from workers.driver import driver
 from workers.invariants import Violation
 from workers.models import ACTIVE, Finding, Host, Operation, Subject
@@ -24,15 +24,30 @@ def _busy_servers_have_operations() -> Iterable[Violation]:
     for instance in busy.exclude(Exists(active)):
         yield Violation(
             f"server {instance.id} is {instance.task_state} and no operation works on it",
-            f"openstack server delete {instance.id}",
+            _freed_by(instance),
         )
+
+
+def _freed_by(instance: Instance) -> str:
+    """Return the command that frees a busy server: only what never ran is deleted. What its guest does wins."""
+    if instance.vm_state == VmState.BUILDING:
+        return f"openstack server delete {instance.id}"
+    state = "error" if instance.vm_state == VmState.ERROR else "active"
+    return f"openstack --os-cloud computecloud-admin server set --state {state} {instance.id}"
 
 
 def _servers_have_subjects() -> Iterable[Violation]:
     for instance in Instance.objects.filter(deleted=False).exclude(id__in=Subject.objects.values("id")):
         yield Violation(
-            f"server {instance.id} has no subject, so nothing can be done to it", "restore a backup"
+            f"server {instance.id} has no subject, so nothing can be done to it",
+            fix=partial(_make_subject, instance.id),
         )
+
+
+def _make_subject(instance_id: UUID) -> bool:
+    """Make a subject anew. Its epoch is the time: no counter, and no subject made so before, has come so far."""
+    epoch = int(clock.now() * 1_000)
+    return Subject.objects.get_or_create(id=instance_id, defaults={"type": "instance", "epoch": epoch})[1]
 
 
 def _subjects_have_servers() -> Iterable[Violation]:
@@ -118,7 +133,7 @@ def _remove(node: str, uuid: UUID) -> None:
 
 
 invariants.register("busy servers have operations", _busy_servers_have_operations)
-invariants.register("servers have subjects", _servers_have_subjects)
+invariants.register("servers have subjects", _servers_have_subjects, first=True)
 invariants.register("subjects have servers", _subjects_have_servers)
 invariants.register("guests belong to servers", _guests_have_servers)
 invariants.register("disks belong to servers", _folders_have_servers)

@@ -20,6 +20,7 @@ from instances.states import (
     VmState,
     follows,
 )
+from workers import hosts
 from workers.models import ACTIVE, Operation
 
 # What a workflow may note beside a state; a typing error here must not reach the database.
@@ -189,12 +190,14 @@ def observe(instance_id: UUID, power_state: int, *, node: str) -> bool:
 
 
 def described(fault: Mapping[str, Any], at: datetime) -> dict[str, Any]:
-    """Return a fault in the API's form {code, message, created, details}."""
+    """Return a fault in the API's form {code, message, created, details}; only details, for admins, name hosts."""
+    whole = str(fault["message"])
+    told = hosts.unnamed(whole)
     return {
         "code": int(fault.get("code", 500)),
-        "message": str(fault["message"])[:255],
+        "message": told[:255],
         "created": at.strftime("%Y-%m-%dT%H:%M:%SZ"),
-        "details": str(fault.get("details", "")),
+        "details": str(fault.get("details", "" if told == whole else whole)),
     }
 
 

@@ -6,7 +6,8 @@ from typing import Any
 from uuid import UUID
 
 from django.db import transaction
-from django.db.models import QuerySet, Sum
+from django.db.models import OuterRef, QuerySet, Subquery, Sum
+from django.db.models.functions import Coalesce
 
 from quotas import tallies
 from quotas.models import COUNTED, Charge, ProjectUsage
@@ -30,15 +31,10 @@ def charged_too(ids: Callable[[], QuerySet[Any, UUID]]) -> None:
 
 
 def _counters_are_sums() -> Iterable[Violation]:
-    sums: dict[str, Any] = {
-        row["project_id"]: row
-        for row in Charge.objects.values("project_id").annotate(
-            **{f"sum_{name}": Sum(name) for name in COUNTED}
-        )
-    }
-    for usage in ProjectUsage.objects.all():
+    # One statement, so that no charge comes between a counter and its sum.
+    for usage in ProjectUsage.objects.annotate(**{f"sum_{name}": _sum(name) for name in COUNTED}):
         for name in COUNTED:
-            charged, seen = sums.get(usage.project_id, {}).get(f"sum_{name}", 0), getattr(usage, name)
+            charged, seen = getattr(usage, f"sum_{name}"), getattr(usage, name)
             if seen != charged:
                 yield Violation(
                     f"project {usage.project_id} counts {seen} {name}, its charges sum to {charged}",
@@ -46,6 +42,11 @@ def _counters_are_sums() -> Iterable[Violation]:
                     cause="a row that was edited by hand, or comes from an older backup",
                     subject=usage.project_id,
                 )
+
+
+def _sum(name: str) -> Coalesce:
+    charges = Charge.objects.filter(project_id=OuterRef("project_id")).order_by().values("project_id")
+    return Coalesce(Subquery(charges.annotate(total=Sum(name)).values("total")), 0)
 
 
 def _charges_have_consumers() -> Iterable[Violation]:

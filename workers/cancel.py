@@ -8,9 +8,10 @@ and ends there: it does not begin anew.
 from uuid import UUID
 
 import structlog
+from django.db.models import Q
 
 from computecloud.wire.errors import Conflict, NotFound
-from workers import recovery, workflow
+from workers import history, recovery, workflow
 from workers.models import IS_ACTIVE, Operation, State
 
 log = structlog.get_logger()
@@ -33,14 +34,17 @@ def cancel(operation_id: UUID, *, by: str) -> Operation:
     operation = active.exclude(cancelled_by="").first()
     if operation is None:
         raise _refusal(operation_id)
-    turned = operation.state != State.UNDOING and recovery.turn_back_cancelled(operation)
+    known = (
+        operation.kind in workflow.registered()
+    )  # else a worker of the newer version that accepted it turns it back
+    turned = known and operation.state != State.UNDOING and recovery.turn_back_cancelled(operation)
     log.info("operation.cancelled", operation_id=str(operation_id), by=by, turned=turned)
     operation.refresh_from_db()
     return operation
 
 
 def _refusal(operation_id: UUID) -> NotFound | CannotCancel:
-    operation = Operation.objects.filter(id=operation_id).first()
+    operation = history.find(Q(id=operation_id))
     if operation is None:
         return NotFound(f"Operation {operation_id} could not be found.")
     named = f"Operation {operation_id} ({operation.kind})"

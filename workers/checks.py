@@ -132,6 +132,16 @@ def _holders_are_active() -> Iterable[Violation]:
         )
 
 
+def _what_goes_has_an_operation() -> Iterable[Violation]:
+    active = Operation.objects.filter(subject_id=OuterRef("id"), state__in=ACTIVE)
+    going = Subject.objects.filter(~Exists(active), deleting=True)
+    for subject in going:
+        yield Violation(
+            f"{subject} is being deleted and no operation does it: every request to change it is answered with 404",
+            fix=partial(going.filter(id=subject.id).update, deleting=False),
+        )
+
+
 def _secrets_belong_to_active_operations() -> Iterable[Violation]:
     for secret in Secret.objects.exclude(operation__state__in=ACTIVE):
         yield Violation(f"a secret of ended operation {secret.operation_id} is still kept", fix=secret.delete)
@@ -206,6 +216,7 @@ invariants.register("operations are in the ledger or in the archive", _operation
 invariants.register("idempotency keys expire", _idempotency_keys_expire)
 invariants.register("locks belong to active operations", _locks_belong_to_active_operations)
 invariants.register("subjects are held by active operations", _holders_are_active)
+invariants.register("subjects that are deleted have operations", _what_goes_has_an_operation)
 invariants.register("secrets belong to active operations", _secrets_belong_to_active_operations)
 invariants.register("footprints belong to subjects", _footprints_have_subjects)
 invariants.register("living hosts read their queues", _hosts_read_their_queues)

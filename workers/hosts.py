@@ -1,5 +1,6 @@
 """Which hosts take new guests, as their operators want it, and what is counted of them."""
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -100,3 +101,13 @@ def remove(*, name: str) -> None:
     if not removed:
         raise Conflict(f"Host {name} is up. Stop its worker, and wait until it counts as down.")
     Footprint.objects.filter(host=name).delete()
+
+
+def unnamed(words: str) -> str:
+    """Return an operation's reason as its tenant may read it: without the names of hosts, and of their queues."""
+    if "host" not in words:
+        return words
+    names = sorted(Host.objects.values_list("name", flat=True), key=len, reverse=True)
+    name = "|".join(re.escape(one) for one in names) or "(?!)"
+    words = re.sub(rf"\bqueue host\.(?:{name})(?:\.slow)?(?![\w-])", "the queue of its host", words)
+    return re.sub(rf"\bhost (?:{name})(?![\w-])", "its host", words)

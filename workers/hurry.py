@@ -3,10 +3,11 @@
 from uuid import UUID
 
 import structlog
+from django.db.models import Q
 
 from computecloud.wire.errors import Conflict, NotFound
-from workers import clock, dispatch
-from workers.models import ACTIVE, Operation
+from workers import clock, dispatch, history
+from workers.models import ACTIVE, ArchivedOperation, Operation
 
 log = structlog.get_logger()
 
@@ -26,11 +27,11 @@ def retry_now(operation_id: UUID) -> Operation:
 
 
 def _refusal(operation_id: UUID) -> NotFound | CannotRetry:
-    operation = Operation.objects.filter(id=operation_id).first()
+    operation = history.find(Q(id=operation_id))
     if operation is None:
         return NotFound(f"Operation {operation_id} could not be found.")
     named = f"Operation {operation_id} ({operation.kind})"
-    if operation.state not in ACTIVE:
+    if isinstance(operation, ArchivedOperation) or operation.state not in ACTIVE:
         return CannotRetry(f"{named} has ended: it is {operation.state}. Ask for the same once more instead.")
     if operation.lease_token is not None:
         return CannotRetry(f"{named} runs: a worker holds its step.")

@@ -22,16 +22,19 @@ class Violation:
 
 Check = Callable[[], Iterable[Violation]]
 _checks: dict[str, Check] = {}
+_first: set[str] = set()
 
 
-def register(name: str, check: Check) -> None:
-    """Have doctor run this check; its name says what must be true."""
+def register(name: str, check: Check, *, first: bool = False) -> None:
+    """Have doctor run this check; its name says what must be true. first: others take its violation for theirs."""
     _checks[name] = check
+    if first:
+        _first.add(name)
 
 
 def registered() -> dict[str, Check]:
-    """Return every check by its name."""
-    return dict(sorted(_checks.items()))
+    """Return every check by its name, in the order in which they are to be mended."""
+    return dict(sorted(_checks.items(), key=lambda item: (item[0] not in _first, item[0])))
 
 
 def violations() -> dict[str, list[Violation]]:

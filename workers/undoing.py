@@ -7,7 +7,8 @@ import structlog
 from django.db import DatabaseError, transaction
 
 from computecloud.config import CONFIG
-from workers import footprints, ledger, retry, route, secrets
+from computecloud.wire.errors import CloudError
+from workers import clock, footprints, ledger, retry, route, secrets
 from workers.ledger import Attempt, Lease
 from workers.models import ACTIVE, Operation, State, StepRun
 from workers.outcome import Outcome, Overtaken
@@ -21,7 +22,6 @@ log = structlog.get_logger()
 def failed(flow: Workflow, step: Step, lease: Lease, ctx: Context, error: Exception) -> Outcome:
     """Note the failed attempt and go by its verdict: again, or back."""
     words = retry.in_words(error)
-    log.warning("step.failed", step=step.name, attempt=ctx.attempt, undo=lease.state, exc_info=error)
     judged = retry.verdict(error, attempt=ctx.attempt, attempts=step.attempts)
     note = {
         "outcome": StepRun.Outcome.ERROR.value,
@@ -33,21 +33,40 @@ def failed(flow: Workflow, step: Step, lease: Lease, ctx: Context, error: Except
     try:
         with transaction.atomic():
             write_run(step, lease, ctx, **note)
-            if isinstance(judged, retry.Retry):
-                if not ledger.pause(lease, after_s=judged.after_s, counts=True):
-                    raise Overtaken
-                return Outcome.STOP
-            if lease.state == State.UNDOING:
-                ctx.leftovers, ctx.error = True, f"{ctx.error}; undo of {step.name}: {words}"
-                write_undone(flow, ctx)
-                _end(lease, ctx)
-                return Outcome.ENDED
-            back = route.previous_cursor(flow, ctx.params, ctx.host, lease.cursor)
-            if not ledger.turn_back(lease, to=back, error=words, undo_s=flow.undo_s(ctx.params)):
-                raise Overtaken
-            return Outcome.PUBLISH
+            outcome = _gone_by(judged, words, flow, step, lease, ctx)
     except Overtaken:
+        _log(step, lease, ctx, error, overtaken=True)
         return give_way(flow, lease, ctx, note)
+    _log(step, lease, ctx, error, overtaken=False)
+    return outcome
+
+
+def _log(step: Step, lease: Lease, ctx: Context, error: Exception, *, overtaken: bool) -> None:
+    """Log a failed attempt: as a matter of course where a delete overtook it, for then its subject is not as it was."""
+    said = {"step": step.name, "attempt": ctx.attempt, "undo": lease.state}
+    if overtaken and isinstance(error, CloudError):
+        log.info("step.failed", **said, error=error.message)
+    else:
+        log.warning("step.failed", **said, exc_info=error)
+
+
+def _gone_by(
+    judged: retry.Retry | retry.GiveUp, words: str, flow: Workflow, step: Step, lease: Lease, ctx: Context
+) -> Outcome:
+    """Write what the verdict on a failed attempt says; raises Overtaken where the lease is not ours any more."""
+    if isinstance(judged, retry.Retry):
+        if not ledger.pause(lease, after_s=judged.after_s, counts=True):
+            raise Overtaken
+        return Outcome.STOP
+    if lease.state == State.UNDOING:
+        ctx.leftovers, ctx.error = True, f"{ctx.error}; undo of {step.name}: {words}"
+        write_undone(flow, ctx)
+        _end(lease, ctx)
+        return Outcome.ENDED
+    back = route.previous_cursor(flow, ctx.params, ctx.host, lease.cursor)
+    if not ledger.turn_back(lease, to=back, error=words, undo_s=flow.undo_s(ctx.params)):
+        raise Overtaken
+    return Outcome.PUBLISH
 
 
 def undo(flow: Workflow, step: Step, lease: Lease, ctx: Context) -> Outcome:
@@ -128,9 +147,14 @@ def _hear_of_cancelling(lease: Lease, ctx: Context) -> None:
 
 
 def _asked_again(flow: Workflow, ctx: Context) -> Again | None:
-    if flow.again is None or ctx.cancelled_by or ctx.leftovers:
+    if flow.again is None or ctx.cancelled_by or ctx.leftovers or _is_late(flow, ctx):
         return None
     return flow.again(ctx)
+
+
+def _is_late(flow: Workflow, ctx: Context) -> bool:
+    """Tell whether a new beginning would be turned back at once, for what time it had is over."""
+    return 0 < ctx.deadline <= clock.now() + flow.undo_s(ctx.params)
 
 
 def context_of(operation: Operation, error: str) -> Context:

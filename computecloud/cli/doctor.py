@@ -4,6 +4,9 @@ Its exit status is for monitoring: 0 all hold (or were mended), 1 some are broke
 """
 
 import json
+import re
+import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -16,9 +19,10 @@ from computecloud.cli.installation import enter_existing
 from computecloud.cli.programs import host_names
 
 if TYPE_CHECKING:
-    from workers.invariants import Check
+    from workers.invariants import Check, Violation
 
 HOLDS, BROKEN, UNKNOWN = 0, 1, 2
+SECOND_LOOK_AFTER_S = 0.5
 
 
 class CannotCheck(Failure):
@@ -83,30 +87,45 @@ def _is_unsettled() -> bool:
         return False
 
 
-def examine(*, fix: bool) -> list[Finding]:
-    """Check every invariant; with fix mend what can be mended, and look whether it is."""
+def examine(*, fix: bool, pause: Callable[[float], None] = time.sleep) -> list[Finding]:
+    """Check every invariant; with fix mend what can be mended, and look whether it is.
+
+    pause: how the time between two looks at what seems broken is waited: work that is under way looks like that.
+    """
     from workers import invariants
 
-    return [_examined(name, check, fix=fix) for name, check in invariants.registered().items()]
+    return [_examined(name, check, fix=fix, pause=pause) for name, check in invariants.registered().items()]
 
 
-def _examined(name: str, check: "Check", *, fix: bool) -> Finding:
+def _examined(name: str, check: "Check", *, fix: bool, pause: Callable[[float], None]) -> Finding:
     """Check one invariant. Whatever its check or mending raises is a finding, and the others are checked still."""
     finding = Finding(name)
     try:
-        found = list(check())
+        if found := list(check()):
+            pause(SECOND_LOOK_AFTER_S)
+            found = _still(found, check)
         fixable = [violation for violation in found if violation.fix is not None] if fix else []
         for violation in fixable:
             if violation.fix is not None:
                 violation.fix()
         if fixable:
-            before, found = fixable, list(check())
+            before, found = fixable, _still(found, check)
             still = {violation.what for violation in found}
             finding.mended = [violation.what for violation in before if violation.what not in still]
         finding.left = [(violation.what, violation.mend) for violation in found]
     except Exception as error:  # noqa: BLE001 — one that cannot be checked hides no other
         finding.error = f"{type(error).__name__}: {error}"
     return finding
+
+
+def _still(seen: "list[Violation]", check: "Check") -> "list[Violation]":
+    """Look again; returns what was seen before too, whatever its numbers are now."""
+    known = {_without_numbers(violation) for violation in seen}
+    return [violation for violation in check() if _without_numbers(violation) in known]
+
+
+def _without_numbers(violation: "Violation") -> str:
+    return re.sub(r"\b\d+\b", "#", violation.what)
 
 
 def show(console: Console, findings: list[Finding]) -> None:

@@ -156,3 +156,16 @@ def test_a_request_is_told_as_wsgi_has_it():
         "CONTENT_LENGTH": "3",
     }
     assert {key: environ[key] for key in wanted} == wanted
+
+
+class Headers(dict[str, str]):
+    """As granian has them: one whose value is not ASCII is among the names, and not among the items."""
+
+    def items(self):  # type: ignore[override]
+        return [(name, value) for name, value in super().items() if value.isascii()]
+
+
+def test_a_header_that_is_not_ascii_is_there_and_equals_nothing():
+    headers = Headers({"idempotency-key": "clé", "idempotency_key": "clé", "x-auth-token": "t"})
+    environ = rsgi.environ_of(Scope(headers=headers))  # type: ignore[arg-type]
+    assert (environ["HTTP_IDEMPOTENCY_KEY"], environ["HTTP_X_AUTH_TOKEN"]) == (rsgi.UNREADABLE, "t")

@@ -113,7 +113,7 @@ class Broken:
 
 def diagnosed(*, fix: bool = False) -> tuple[str, list[int]]:
     """Return what doctor prints, and the status of each invariant."""
-    out, findings = io.StringIO(), examine(fix=fix)
+    out, findings = io.StringIO(), examine(fix=fix, pause=lambda _s: None)
     show(Console(file=out, soft_wrap=True), findings)
     return out.getvalue(), [finding.status for finding in findings]
 
@@ -151,13 +151,34 @@ def test_what_cannot_be_checked_or_mended_hides_nothing_else(monkeypatch: pytest
     assert "do this: heat it" in said
 
 
+@pytest.mark.parametrize("fix", [False, True])
+def test_what_is_gone_at_a_second_look_was_work_under_way(
+    monkeypatch: pytest.MonkeyPatch, *, fix: bool
+) -> None:
+    looks = iter([["server a has no guest"], ["server b has no guest"], ["server b has no guest"]])
+    checks = {"guests": lambda: [Violation(what, fix=pytest.fail) for what in next(looks)]}
+    monkeypatch.setattr(invariants, "_checks", checks)
+    assert diagnosed(fix=fix)[1] == [HOLDS]
+
+
+def test_what_is_broken_with_other_numbers_at_a_second_look_is_broken(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    counts = iter(range(3, 10))
+    monkeypatch.setattr(
+        invariants, "_checks", {"queue": lambda: [Violation(f"{next(counts)} wait", "read it")]}
+    )
+    said, statuses = diagnosed()
+    assert ("4 wait" in said, statuses) == (True, [BROKEN])
+
+
 def test_doctor_speaks_json(monkeypatch: pytest.MonkeyPatch) -> None:
     broken = Broken()
     monkeypatch.setattr(invariants, "_checks", {"tea is hot": broken.check})
-    document = as_document(examine(fix=False))
+    document = as_document(examine(fix=False, pause=lambda _s: None))
     assert document["status"] == "broken"
     assert document["invariants"][0]["violations"] == [
         {"what": "the tea is cold", "mend": "computecloud doctor --fix"}
     ]
-    mended = as_document(examine(fix=True))
+    mended = as_document(examine(fix=True, pause=lambda _s: None))
     assert (mended["status"], mended["invariants"][0]["mended"]) == ("holds", ["the tea is cold"])

@@ -11,11 +11,12 @@ from hypervisors.driver import PowerState
 from images import cache
 from instances import audits as servers
 from instances.models import Instance
+from networking.models import Port
 from quotas.models import Charge, ProjectUsage
 from scheduling.models import Allocation, Inventory
 from tests.faults import world as worlds
 from tests.faults.world import World
-from workers import audits
+from workers import audits, invariants
 from workers.driver import driver
 from workers.models import AuditRun, Finding, Subject
 
@@ -50,6 +51,22 @@ def test_a_charge_that_is_gone_is_taken_again(world: World):
     assert (done.found, done.mended) == (1, 1)
     assert ProjectUsage.objects.get(project_id=instance.project_id).cores == before
     assert run("capacity").found == 0
+
+
+def test_a_server_that_lost_its_subject_gets_one_and_loses_nothing_else(world: World):
+    def holds() -> list[object]:
+        ports = Port.objects.filter(instance_id=instance.id).values_list("id", "status")
+        claims = Allocation.objects.filter(consumer_id=instance.id).values_list("id", flat=True)
+        return [list(ports), list(claims), list(Charge.objects.values_list("consumer_id", flat=True))]
+
+    instance = world.active()
+    before = holds()
+    assert all(before)
+    Subject.objects.all().delete()
+    assert (run("capacity").mended, run("capacity").found) == (1, 0)
+    assert holds() == before
+    assert Subject.objects.get().id == instance.id
+    assert next(iter(invariants.registered())) == "servers have subjects", "doctor mends in this order"
 
 
 def test_a_charge_of_another_size_is_taken_again(world: World):

@@ -9,6 +9,7 @@ from computecloud.wire.errors import NotFound
 from instances import transitions
 from instances.states import ACTIONS, PowerState, TaskState, VmState
 from instances.transitions import WrongState
+from workers.models import Host
 
 RUNNING = [row for row in ACTIONS.values() if row.running]
 TASKS = (None, TaskState.SCHEDULING, TaskState.POWERING_OFF, TaskState.REBOOTING, TaskState.DELETING)
@@ -101,6 +102,14 @@ def test_a_failure_leaves_what_the_table_says_with_the_fault(server, action, bef
     assert states(instance) == (after, None)
     assert instance.fault["message"] == "it broke"
     assert instance.fault["created"].endswith("Z")
+
+
+def test_a_fault_names_the_host_in_its_details_alone(server):
+    Host.objects.create(name="h1")
+    instance = server("active", "rebooting_hard")
+    transitions.failed("reboot_hard", instance.id, {"code": 500, "message": "host h1 is down"})
+    instance.refresh_from_db()
+    assert (instance.fault["message"], instance.fault["details"]) == ("its host is down", "host h1 is down")
 
 
 def test_an_end_that_was_written_is_taken_back_by_a_failure(server):

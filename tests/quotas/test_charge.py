@@ -96,6 +96,12 @@ def test_the_check_names_a_counter_that_is_not_the_sum(db):
     assert found == ["project p counts 7 cores, its charges sum to 2"]
 
 
+def test_no_charge_comes_between_a_counter_and_the_sum_that_it_is_checked_with(db, django_assert_num_queries):
+    services.charge("p", [uuid.uuid4()], ONE)
+    with django_assert_num_queries(1):
+        assert list(checks._counters_are_sums()) == []
+
+
 def test_several_consumers_are_charged_together_or_not_at_all(db):
     services.set_limits("p", instances=2, cores=100, ram_mib=51_200)
     with pytest.raises(QuotaExceeded), transaction.atomic():

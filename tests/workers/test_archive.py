@@ -8,6 +8,8 @@ from django.db import IntegrityError
 from django.db.models import Q
 
 from workers import archive, history, probes, recovery
+from workers.cancel import CannotCancel, cancel
+from workers.hurry import CannotRetry, retry_now
 from workers.models import (
     ArchivedOperation,
     Footprint,
@@ -81,6 +83,16 @@ def test_what_ended_long_ago_is_moved_with_its_runs_and_reads_the_same():
         (2, "success", ""),
     ]
     assert not StepRun.objects.exists()
+
+
+def test_what_is_archived_is_neither_cancelled_nor_retried_and_not_said_to_be_unknown():
+    operation = ended()
+    recovery.run_periodic("workers.archive")
+    assert operation.id in archived()
+    with pytest.raises(CannotCancel, match="it is succeeded"):
+        cancel(operation.id, by="a test")
+    with pytest.raises(CannotRetry, match="it is succeeded"):
+        retry_now(operation.id)
 
 
 def test_what_ended_lately_stays():

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from computecloud.config import CONFIG
+from instances.checks import LAST_EPOCH
 from quotas import services as quotas
 from quotas.models import Charge, ProjectUsage, Tally
 from scheduling.models import Allocation, Inventory, Node, Policy, ServerGroup
@@ -60,6 +61,10 @@ def plant_lock():
 
 def plant_holder():
     Subject.objects.create(id=uuid.uuid4(), type="toy", holder=uuid.uuid4())
+
+
+def plant_deletion_of_nobody():
+    Subject.objects.create(id=uuid.uuid4(), type="toy", deleting=True)
 
 
 def plant_secret():
@@ -189,6 +194,7 @@ LEFTOVERS = {
     "what is due is published": plant_unpublished,
     "operations wait for their turn behind others": plant_unadmitted,
     "subjects count who shares them": plant_sharers,
+    "subjects that are deleted have operations": plant_deletion_of_nobody,
     "operations are in the ledger or in the archive": plant_twin,
     "idempotency keys expire": plant_old_key,
     "servers are charged": plant_uncharged,
@@ -232,6 +238,34 @@ def test_what_can_be_fixed_is_gone_after_the_fix(name: str):
         assert found(name) == []
     else:
         assert not violations[0].mend.endswith("--fix")
+
+
+@pytest.mark.parametrize(
+    ("vm_state", "command"),
+    [
+        ("active", "--state active"),
+        ("stopped", "--state active"),
+        ("error", "--state error"),
+        ("building", "delete"),
+    ],
+)
+def test_no_server_that_has_run_is_deleted_for_being_busy(vm_state: str, command: str):
+    a_server(Tenant(), vm_state, "powering-off")
+    [violation] = invariants.registered()["busy servers have operations"]()
+    assert command in violation.mend
+
+
+def test_a_subject_that_is_made_anew_is_above_every_epoch_that_its_guest_has_seen():
+    plant_subjectless_server()
+    epochs = []
+    for _ in range(2):
+        [violation] = invariants.registered()["servers have subjects"]()
+        assert violation.fix is not None and violation.fix()
+        subject = Subject.objects.get()
+        epochs.append(subject.epoch)
+        subject.delete()
+        time.sleep(0.002)
+    assert 2**40 < epochs[0] < epochs[1] < LAST_EPOCH
 
 
 # Planted elsewhere: on hosts (tests/cloud/planting.py), in image stores, and on networks, in the tests of their rooms.

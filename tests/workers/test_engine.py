@@ -244,6 +244,17 @@ def test_an_operation_past_its_deadline_is_undone(accepted):
     assert toy.WORLD == {}
 
 
+def test_an_operation_past_its_deadline_is_not_begun_anew_and_says_what_it_waited_for(accepted):
+    operation = accepted(again=True)
+    drive = Drive(operation.id)
+    drive.step()
+    Operation.objects.filter(id=operation.id).update(deadline=1)
+    recovery.sweep()
+    ended = drive.run()
+    assert (ended.state, ended.round) == ("failed", 1)
+    assert ended.error.startswith("not finished within 40 s: step one waits for ")
+
+
 def test_an_operation_that_says_it_has_no_secrets_can_keep_none():
     with transaction.atomic():
         operation = acceptance.accept(

@@ -2,6 +2,7 @@
 
 import pytest
 
+from computecloud.wire.errors import Conflict
 from tests.workers import toy
 from tests.workers.test_guards import GOING_BACK, OURS, context, lease, row, stands
 from tests.workers.test_recovery import overtake
@@ -39,6 +40,40 @@ def test_what_was_overtaken_while_its_step_ran_holds_nothing_once_that_has_ended
     assert undoing.give_way(toy.TOY, lease(operation), context(operation)) is Outcome.OVERTAKEN
     assert not SubjectLock.objects.filter(operation=operation).exists()
     assert row(operation.id)["lease_token"] is None
+
+
+class Log:
+    """Keeps what is logged."""
+
+    def __init__(self) -> None:
+        self.said: list[tuple[str, str, dict[str, object]]] = []
+
+    def info(self, event: str, **words: object) -> None:
+        self.said.append(("info", event, words))
+
+    def warning(self, event: str, **words: object) -> None:
+        self.said.append(("warning", event, words))
+
+
+REFUSED, BUG = Conflict("the server is being deleted"), ValueError("a bug")
+
+
+@pytest.mark.parametrize(
+    ("late", "error", "level"),
+    [(False, REFUSED, "warning"), (True, REFUSED, "info"), (True, BUG, "warning")],
+)
+def test_a_step_is_refused_without_a_traceback_where_a_delete_has_overtaken_it(
+    accepted, monkeypatch, late, error, level
+):
+    operation, log = accepted(), Log()
+    stands(operation, **OURS)
+    if late:
+        overtake(operation)
+    monkeypatch.setattr(undoing, "log", log)
+    undoing.failed(toy.TOY, toy.TOY.steps[0], lease(operation), context(operation), error)
+    [(seen, words)] = [(seen, words) for seen, event, words in log.said if event == "step.failed"]
+    assert seen == level
+    assert ("exc_info" in words) == (level == "warning")
 
 
 def test_what_gives_way_and_goes_on_elsewhere_holds_its_subject(accepted):

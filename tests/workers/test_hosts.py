@@ -50,3 +50,27 @@ def test_a_host_that_is_up_is_not_forgotten():
         hosts.remove(name="h1")
     assert hosts.find("h1").is_up
     assert Footprint.objects.exists()
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        ("host h1 is down", "its host is down"),
+        ("no room; host h1.lan is down", "no room; its host is down"),
+        (
+            "step image waits in queue host.h1; x: step image waits in queue host.h1.lan.slow",
+            "step image waits in the queue of its host; x: step image waits in the queue of its host",
+        ),
+        ("step wait waits for host h1.lan, which is down", "step wait waits for its host, which is down"),
+        ("No valid host was found: 2 on a disabled host", "No valid host was found: 2 on a disabled host"),
+        ("no h1", "no h1"),
+    ],
+)
+def test_a_tenant_reads_no_name_of_a_host(words: str, told: str):
+    for name in ("h1", "h1.lan"):
+        Host.objects.create(name=name)
+    assert hosts.unnamed(words) == told
+
+
+def test_without_hosts_words_are_as_they_were():
+    assert hosts.unnamed("no host at all") == "no host at all"

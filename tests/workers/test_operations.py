@@ -283,3 +283,13 @@ def test_the_command_lists_and_shows(alice):
     assert printed(cli.show_list, []).endswith("There is none.\n")
     with pytest.raises(Failure, match="there is no operation x"):
         cli._find("x")
+
+
+def test_an_operation_of_a_newer_version_is_listed_by_an_older_one(alice):
+    newer = accept(alice)
+    Operation.objects.filter(id=newer.id).update(kind="teleport")
+    [shown] = listed(alice)
+    assert (shown["kind"], shown["waiting"]["reason"]) == ("teleport", "waits for a worker")
+    newer.refresh_from_db()
+    assert waiting.of(newer).reason == "waits for a worker of a version that knows teleport"
+    assert api(alice).post(f"/{newer.id}/cancel", {}).status_code == 202
