@@ -7,7 +7,7 @@ from functools import partial
 from django.db.models import Count, Exists, F, OuterRef, Q
 from kombu.exceptions import OperationalError as BrokerError
 
-from workers import clock, idempotency, invariants, ledger, queues, recovery
+from workers import clock, idempotency, invariants, ledger, pulse, queues, recovery
 from workers.invariants import Violation
 from workers.models import (
     ACTIVE,
@@ -68,6 +68,15 @@ def _what_is_due_is_published() -> Iterable[Violation]:
         yield Violation(
             f"operation {operation.id} ({operation.kind}) is due and was not published for {UNRUNG_S:.0f} s: nobody "
             "sweeps",
+            "computecloud status: check that beat and a control worker run",
+        )
+
+
+def _beat_is_heard() -> Iterable[Violation]:
+    age_s = pulse.age_s(pulse.BEAT)  # none: it was not heard yet, as on a cloud that has just begun
+    if age_s is not None and age_s > pulse.BEAT_SILENT_S:
+        yield Violation(
+            f"beat was last heard {age_s:.0f} s ago: what stands still is moved on by nobody, and no host is watched",
             "computecloud status: check that beat and a control worker run",
         )
 
@@ -210,6 +219,7 @@ invariants.register("no lease outlives its operation", _no_lease_outlives_its_op
 invariants.register("no operation is past its deadline", _no_operation_stands_still)
 invariants.register("leases are renewed by who holds them", _leases_are_renewed)
 invariants.register("what is due is published", _what_is_due_is_published)
+invariants.register("beat rings and a control worker hears it", _beat_is_heard)
 invariants.register("operations wait for their turn behind others", _who_waits_has_others_before)
 invariants.register("subjects count who shares them", _sharers_are_counted)
 invariants.register("operations are in the ledger or in the archive", _operations_are_in_one_place)

@@ -4,6 +4,7 @@ from workers import clock
 from workers.models import Pulse, utc_now
 
 BEAT = "beat"  # beat rings, and a control worker hears it
+BEAT_SILENT_S = 45.0  # it rings for what notes its heart every 10 s
 RESTORED = "restored"  # a backup was brought back, and what runs since it was taken is not dealt with yet
 
 

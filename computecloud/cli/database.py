@@ -96,6 +96,13 @@ def known_servers() -> set[str]:
         return set()
 
 
+def forget_beat() -> None:
+    """Forget when beat was heard last: not since all was started."""
+    from workers import pulse
+
+    pulse.forget(pulse.BEAT)
+
+
 def close() -> None:
     """Let go of the database, so that a process that waits for minutes holds nothing open."""
     from django.db import connections

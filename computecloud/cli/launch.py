@@ -120,6 +120,7 @@ class Launch:
             database.migrate(step)
             known = credentials.passwords(self.installation)
             database.bootstrap(admin_password=known.admin, demo_password=known.demo)
+            database.forget_beat()
             database.close()
 
     def _wait_for_libvirtd(self, supervisor: Supervisor, step: Step) -> None:

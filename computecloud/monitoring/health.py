@@ -10,8 +10,6 @@ from kombu.exceptions import OperationalError as BrokerError
 from workers import pulse, queues
 from workers.workflow import CONTROL
 
-BEAT_SILENT_S = 45.0  # it rings for what notes its heart every 10 s
-
 
 def healthz(_request: HttpRequest) -> JsonResponse:
     """Answer 200: this process lives. It looks at nothing else."""
@@ -58,7 +56,7 @@ def _beat() -> str:
         return "was never heard: see that beat and a control worker run"
     return (
         f"was last heard {age_s:.0f} s ago: see that it and a control worker run"
-        if age_s > BEAT_SILENT_S
+        if age_s > pulse.BEAT_SILENT_S
         else ""
     )
 

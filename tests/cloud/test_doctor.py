@@ -46,9 +46,9 @@ def test_doctor_names_a_leftover_of_every_kind_in_a_real_cloud_and_removes_what_
         assert mended.stdout.count("do this:") == 1
         again = real_cloud.doctor()
         assert {kind for kind, words in planted.items() if words in again.stdout} == {"footprint"}
-        killed = real_cloud.kill(real_cloud.worker)
-        real_cloud.await_back(real_cloud.worker, killed)
-        until(lambda: real_cloud.doctor().returncode == 0, 30, "the host's worker to clean up")
     finally:
         real_cloud.start("beat")
+    killed = real_cloud.kill(real_cloud.worker)
+    real_cloud.await_back(real_cloud.worker, killed)
+    until(lambda: real_cloud.doctor().returncode == 0, 30, "the host's worker to clean up")
     assert real_cloud.settled(before) == []

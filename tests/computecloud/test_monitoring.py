@@ -16,7 +16,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from computecloud import metrics
 from computecloud.config import CONFIG, ROOT
-from computecloud.monitoring import health, scraping
+from computecloud.monitoring import scraping
 from tests.scheduling.conftest import facts, host_with  # noqa: F401 — a fixture
 from tests.workers import toy  # noqa: F401 — registers its workflow
 from workers import acceptance, clock, pulse
@@ -190,7 +190,7 @@ def test_readiness_says_what_is_missing():
     pulse.note(pulse.BEAT)
     answer = Client().get("/readyz")
     assert (answer.status_code, answer.json()["status"], answer.json()["missing"]) == (200, "ready", [])
-    Pulse.objects.update(at=utc_now() - timedelta(seconds=health.BEAT_SILENT_S + 5))
+    Pulse.objects.update(at=utc_now() - timedelta(seconds=pulse.BEAT_SILENT_S + 5))
     assert "s ago" in Client().get("/readyz").json()["parts"]["beat"]
 
 

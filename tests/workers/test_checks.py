@@ -13,7 +13,7 @@ from quotas import services as quotas
 from quotas.models import Charge, ProjectUsage, Tally
 from scheduling.models import Allocation, Inventory, Node, Policy, ServerGroup
 from tests.instances.conftest import Tenant, a_server
-from workers import archive, invariants
+from workers import archive, invariants, pulse
 from workers.driver import driver
 from workers.models import (
     ArchivedOperation,
@@ -22,6 +22,7 @@ from workers.models import (
     IdempotencyKey,
     Inquiry,
     Operation,
+    Pulse,
     Secret,
     Subject,
     SubjectLock,
@@ -132,6 +133,10 @@ def plant_twin():
     ArchivedOperation.objects.create(**twin)
 
 
+def plant_silent_beat():
+    Pulse.objects.create(name=pulse.BEAT, at=utc_now() - timedelta(seconds=pulse.BEAT_SILENT_S + 5))
+
+
 def plant_old_key():
     key = IdempotencyKey.objects.create(
         user_id="u", key="k", fingerprint="f", request_id="r", holder="h", taken_at=1
@@ -196,6 +201,7 @@ LEFTOVERS = {
     "subjects count who shares them": plant_sharers,
     "subjects that are deleted have operations": plant_deletion_of_nobody,
     "operations are in the ledger or in the archive": plant_twin,
+    "beat rings and a control worker hears it": plant_silent_beat,
     "idempotency keys expire": plant_old_key,
     "servers are charged": plant_uncharged,
     "servers on a node have claims there": plant_unclaimed,
