@@ -34,9 +34,8 @@ def cancel(operation_id: UUID, *, by: str) -> Operation:
     operation = active.exclude(cancelled_by="").first()
     if operation is None:
         raise _refusal(operation_id)
-    known = (
-        operation.kind in workflow.registered()
-    )  # else a worker of the newer version that accepted it turns it back
+    # What this version does not know was accepted by a newer one, and a worker of that turns it back.
+    known = operation.kind in workflow.registered()
     turned = known and operation.state != State.UNDOING and recovery.turn_back_cancelled(operation)
     log.info("operation.cancelled", operation_id=str(operation_id), by=by, turned=turned)
     operation.refresh_from_db()
