@@ -92,27 +92,33 @@ class Ledger:
         return sqlite3.connect(f"file:{self.file}?mode=ro", uri=True, timeout=30, isolation_level=None)
 
 
-def fake_guests(state: Path) -> list[tuple[str, bool]]:
-    """Return (uuid, whether it runs) of every guest on every fake host."""
+RUNS_AS = {"active": "running", "stopped": "off", "paused": "paused", "suspended": "suspended"}
+FAKE_POWERS = {1: "running", 3: "paused", 7: "suspended"}  # hypervisors.driver.PowerState
+
+
+def fake_guests(state: Path) -> list[tuple[str, str]]:
+    """Return (uuid, how it stands) of every guest on every fake host."""
     found = []
     for file in (state / "hosts").glob("*/fake/guests.sqlite3"):
         with closing(sqlite3.connect(f"file:{file}?mode=ro", uri=True, timeout=30)) as store:
             found += [
-                (uuid, power == 1)
+                (uuid, FAKE_POWERS.get(power, "off"))
                 for uuid, power in store.execute("SELECT uuid, power FROM guest WHERE defined")
             ]
     return found
 
 
-def real_guests() -> list[tuple[str, bool]]:
-    """Return (uuid, whether it runs) of every guest that libvirt has."""
+def real_guests() -> list[tuple[str, str]]:
+    """Return (uuid, how it stands) of every guest that libvirt has."""
 
     def listed(*which: str) -> list[str]:
         command = ["virsh", "-c", "qemu:///system", "list", "--uuid", *which]
         return subprocess.run(command, capture_output=True, text=True, check=False).stdout.split()
 
-    running = listed()
-    return [(uuid.replace("-", ""), uuid in running) for uuid in listed("--all")]
+    saved, active, paused = listed("--inactive", "--with-managed-save"), listed(), listed("--state-paused")
+    stands = dict.fromkeys(saved, "suspended") | dict.fromkeys(active, "running")
+    stands |= dict.fromkeys(paused, "paused")
+    return [(uuid.replace("-", ""), stands.get(uuid, "off")) for uuid in listed("--all")]
 
 
 def misplaced(cloud: Cloud, ledger: Ledger) -> list[str]:
@@ -122,12 +128,10 @@ def misplaced(cloud: Cloud, ledger: Ledger) -> list[str]:
     names = [uuid for uuid, _ in guests]
     lines = [f"guest {uuid} is there {names.count(uuid)} times" for uuid in {*names} if names.count(uuid) > 1]
     lines += [f"guest {uuid} has no server" for uuid in names if uuid not in servers]
-    runs = dict(guests)
+    stands = dict(guests)
     for uuid, vm_state in servers.items():
-        if vm_state in ("active", "stopped") and runs.get(uuid) is not (vm_state == "active"):
-            lines.append(
-                f"server {uuid} is {vm_state}, its guest {'runs' if runs.get(uuid) else 'does not run'}"
-            )
+        if vm_state in RUNS_AS and stands.get(uuid) != RUNS_AS[vm_state]:
+            lines.append(f"server {uuid} is {vm_state}, its guest {stands.get(uuid, 'not there')}")
     return lines
 
 

@@ -12,7 +12,7 @@ TENANTS = ("admin", "demo", "soak-a", "soak-b")
 TENANT_WEIGHTS = (4, 2, 2, 2)
 QUIET_EVERY_S = 300.0
 CALM_AT_END_S = 20.0  # nothing is aimed any more that may take a while to hit
-OFF, ON = "off", "on"
+ON, OFF, PAUSED, SUSPENDED = "on", "off", "paused", "suspended"
 
 
 @dataclass(frozen=True)
@@ -90,9 +90,26 @@ FAILING = (
     "power_on",
     "request_shutdown",
     "reboot",
+    "pause",
+    "suspend",
+    "resume",
     "guest",
 )
-KINDS = ("create", "delete", "start", "stop", "reboot")
+# What is done to a server in each state, how often against the others, and the state that follows.
+ACTIONS = {
+    ON: {
+        "stop": (5, OFF),
+        "reboot_soft": (3, ON),
+        "reboot_hard": (3, ON),
+        "pause": (3, PAUSED),
+        "suspend": (3, SUSPENDED),
+    },
+    OFF: {"start": (6, ON), "reboot_hard": (1, ON)},
+    PAUSED: {"unpause": (6, ON), "reboot_hard": (1, ON)},
+    SUSPENDED: {"resume": (6, ON), "reboot_hard": (1, ON)},
+}
+RACING = ("stop", "start", "reboot_hard", "pause", "suspend")
+KINDS = ("create", "delete", "start", "stop", "reboot", "pause", "unpause", "suspend", "resume")
 
 
 def schedule(shape: Shape) -> list[Event]:
@@ -134,12 +151,10 @@ def _life(chance: random.Random, name: str, born_s: float, end_s: float) -> Iter
         if at_s > end_s - 8:
             break
         what = _action(chance, power)
-        power = {"stop": OFF}.get(what, ON)
+        power = ACTIONS[power][what][1]
         yield operation(at_s, what)
         if chance.random() < 0.1:  # and something else at the same time, which may be refused
-            yield operation(
-                at_s + chance.uniform(0, 0.1), chance.choice(("stop", "start", "reboot_hard")), racing=1
-            )
+            yield operation(at_s + chance.uniform(0, 0.1), chance.choice(RACING), racing=1)
         at_s += chance.uniform(3, 12)
     racing = chance.random() < 0.25  # the last action is overtaken
     gone_s = at_s - 2.9 if racing else at_s
@@ -162,9 +177,8 @@ def _cancels(chance: random.Random, events: list[Event]) -> list[Event]:
 
 
 def _action(chance: random.Random, power: str) -> str:
-    if power == OFF:
-        return chance.choices(("start", "reboot_hard"), (6, 1))[0]
-    return chance.choices(("stop", "reboot_soft", "reboot_hard"), (5, 3, 3))[0]
+    choices = ACTIONS[power]
+    return chance.choices(list(choices), [often for often, _ in choices.values()])[0]
 
 
 def _faults(chance: random.Random, shape: Shape, end_s: float) -> Iterator[Event]:

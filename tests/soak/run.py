@@ -16,7 +16,10 @@ from tests.soak.traffic import Traffic, make_tenants
 
 QUIET_S = 240.0  # an operation has 180 s, and its undo as long
 SETTLE_S = 60.0
-BAITS_S = 100.0
+BAITS_S = 150.0
+BAITS = (
+    "create", "stop", "start", "pause", "unpause", "suspend", "resume", "reboot_soft", "reboot_hard", "delete",
+)  # fmt: skip
 BAIT_TAKES_S = {"fake": 2.0, "libvirt": 6.0}  # until the next thing can be done to a server
 TELL_EVERY_S = 10.0
 MOST_THREADS = 200
@@ -98,7 +101,7 @@ class Soak:
         while +self.strikes.armed and time.monotonic() < deadline:
             number += 1
             self.traffic.announce([_bait(number, "create")])
-            for what in ("create", "stop", "start", "reboot_soft", "reboot_hard", "delete"):
+            for what in BAITS:
                 self._start(self.traffic.do, _bait(number, what))
                 time.sleep(BAIT_TAKES_S[self.cloud.driver])
 

@@ -244,7 +244,7 @@ class Strikes:
     def _one_operation(self, which: str, pick: float) -> tuple[Any, ...]:
         sql = f"SELECT id, state, cursor, host FROM workers_operation WHERE {which} ORDER BY created_at DESC LIMIT 200"
         found = until(
-            lambda: self.ledger.ask(sql), BROKER_S, "an operation to send a message of", every_s=0.1
+            lambda: self.ledger.ask(sql), RUNNING_S, "an operation to send a message of", every_s=0.1
         )
         chosen: tuple[Any, ...] = found[int(pick * len(found))]
         return chosen

@@ -8,6 +8,7 @@ import pytest
 
 from tests.soak import page, plan
 from tests.soak.strikes import Strikes
+from workers import workflow
 
 GATES = ("create.place.taken", "delete.clear.done", "start.enter")
 SHAPE = plan.Shape("7", 30.0, "fake", 3, GATES, ("create.undo-wire.taken",))
@@ -24,6 +25,15 @@ def test_half_an_hour_has_enough_of_everything(seed: str) -> None:
     assert sum(event.kind == "operation" for event in events) > 2_600
     assert sum(event.kind == "fault" for event in events) > 520
     assert {event.name for event in events if event.kind == "fault"} == {*plan.FAULTS}
+
+
+def test_every_kind_of_operation_is_asked_for() -> None:
+    asked = {event.name.partition("_")[0] for event in plan.schedule(SHAPE) if event.kind == "operation"}
+    assert asked == {*plan.KINDS, "cancel"}
+
+
+def test_every_registered_workflow_is_in_the_soak() -> None:
+    assert {kind for kind in workflow.registered() if not kind.startswith("toy")} == {*plan.KINDS}
 
 
 def test_every_server_that_is_made_is_deleted_after_all_that_is_done_to_it() -> None:

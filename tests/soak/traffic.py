@@ -24,6 +24,10 @@ BODIES: dict[str, dict[str, Any]] = {
     "stop": {"os-stop": None},
     "reboot_soft": {"reboot": {"type": "SOFT"}},
     "reboot_hard": {"reboot": {"type": "HARD"}},
+    "pause": {"pause": None},
+    "unpause": {"unpause": None},
+    "suspend": {"suspend": None},
+    "resume": {"resume": None},
 }
 
 
