@@ -1,8 +1,9 @@
 """Which tests run side by side: those of one lane take turns, and no lane disturbs another.
 
-A plugin of pytest (`-p tests.lanes` in pyproject.toml) for `bin/test guest` and `bin/test cloud`: on a slow machine a
-guest that boots leaves the second core with nothing to do. A lane is a folder of tests; the tests of clouds with real
-guests are one more, so that they share one. They have `_real_` in their names.
+A plugin of pytest (`-p tests.lanes` in pyproject.toml) for `bin/test guest`, `cloud` and `faults`: a guest that
+boots, and a fault that is waited for, leave the second core with nothing to do. A lane is a folder of tests; the
+tests of clouds with real guests are one more, so that they share one. They have `_real_` in their names. Faults are
+aimed at clouds of their own: a lane is a stack, for its cloud lives for all tests of it, or else a file.
 """
 
 from typing import Any
@@ -12,13 +13,26 @@ from xdist.scheduler import LoadScopeScheduling
 
 OPTION = "--lanes"
 REAL = "_real_"
+FAULTS = "tests/faults/real/"
+STACKS = ("sqlite+redis", "postgresql+rabbitmq")
 
 
 class Lanes(LoadScopeScheduling):
     """Gives each process a lane, and the next one to whichever has ended its own."""
 
     def _split_scope(self, nodeid: str) -> str:
-        return REAL if REAL in nodeid else nodeid.split("/")[1]
+        return lane_of(nodeid)
+
+
+def lane_of(nodeid: str) -> str:
+    """Return the lane of a test by its name."""
+    for stack in STACKS:
+        if f"[{stack}" in nodeid:
+            return stack
+    file = nodeid.partition("::")[0]
+    if file.startswith(FAULTS):
+        return file
+    return REAL if REAL in nodeid else file.split("/")[1]
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -17,10 +17,10 @@ from tests.cloud.cloud import Cloud
 from tests.cloud.conftest import _folder, _free_port, _running, real
 from tests.cloud.postgresql import Cluster
 from tests.faults.real.load import Load, under_load
+from tests.lanes import STACKS
 
 DELAY_S = 0.02
 CALL_S = 15.0  # a libvirt call that runs longer has an unknown outcome
-STACKS = ("sqlite+redis", "postgresql+rabbitmq")
 
 
 def fake(name: str) -> Cloud:
