@@ -71,7 +71,7 @@ _PAUSE = """
 UPDATE workers_operation SET lease_token = NULL, run_after = %(run_after)s, dispatched_at = %(run_after)s,
     attempt = attempt - %(uncounted)s, rings = 0, waits_for = %(reason)s, slow = %(slow)s,
     updated_at = %(at)s
-WHERE id = %(id)s AND lease_token = %(token)s AND (state = 'undoing' OR cancelled_by = '')
+WHERE id = %(id)s AND lease_token = %(token)s AND (state = 'undoing' OR state = 'running' AND cancelled_by = '')
 """
 
 
@@ -277,7 +277,7 @@ def wished_end(lease: Lease) -> str:
 def pause(lease: Lease, *, after_s: float, counts: bool, reason: str = "", slow: bool = False) -> bool:
     """Give the lease back; the step runs again after after_s. counts: the attempt counts as one. slow: as Wait says.
 
-    False: it is not ours any more, or the operation is cancelled and goes no further.
+    False: it is not ours any more, or the operation is cancelled or overtaken and goes no further.
     """
     now = clock.now()
     values = {
@@ -312,9 +312,15 @@ def hold(ctx: Context) -> None:
 
 
 def give_back(token: str) -> bool:
-    """Free a lease whatever became of its operation, such as one that was overtaken."""
-    statement = "UPDATE workers_operation SET lease_token = NULL WHERE lease_token = %(token)s"
-    return bool(sql.execute(statement, {"token": token}))
+    """Free a lease whatever became of its operation; one that was overtaken lets go of all that it still holds."""
+    statement = """UPDATE workers_operation SET lease_token = NULL WHERE lease_token = %(token)s
+             RETURNING id, state IN ('pending', 'running', 'undoing')"""
+    with transaction.atomic(savepoint=False):
+        freed = sql.fetch(statement, {"token": token})
+        for key, active in freed:
+            if not active:
+                release_subjects(sql.as_uuid(key))
+    return bool(freed)
 
 
 def renew(tokens: list[str], *, lease_s: float) -> None:

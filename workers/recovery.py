@@ -158,6 +158,9 @@ def free(operation: Operation, why: str) -> None:
         freed = held.update(lease_token=None, run_after=0, dispatched_at=clock.now(), rings=0)
         if not freed:
             return
+        operation.refresh_from_db(
+            fields=["state", "cancelled_by"]
+        )  # it may have been overtaken since it was read
         if step is not None:
             StepRun.objects.create(
                 operation=operation,

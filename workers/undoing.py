@@ -9,7 +9,7 @@ from django.db import DatabaseError, transaction
 from computecloud.config import CONFIG
 from workers import footprints, ledger, retry, route, secrets
 from workers.ledger import Attempt, Lease
-from workers.models import ACTIVE, Operation, State, StepRun
+from workers.models import Operation, State, StepRun
 from workers.outcome import Outcome, Overtaken
 from workers.probes import reach
 from workers.process import PROCESS
@@ -102,8 +102,6 @@ def give_way(flow: Workflow, lease: Lease, ctx: Context, note: dict[str, Any] | 
             write_run(flow.steps[lease.cursor], lease, ctx, **run)
             return Outcome.PUBLISH
         ledger.give_back(lease.token)
-        if not Operation.objects.filter(id=lease.operation_id, state__in=ACTIVE).exists():
-            ledger.release_subjects(lease.operation_id)
     return Outcome.OVERTAKEN
 
 

@@ -124,8 +124,8 @@ TABLE: list[tuple[str, Callable[[Operation], object], dict[str, Any], list[dict[
     ("end back", end("undoing"), GOING_BACK, [{"lease_token": None}, {"state": "running"}]),
     ("turn back", turn_back, OURS, [{"lease_token": "other"}, {"state": "undoing"}, {"state": "cancelled"}]),
     ("begin anew", begin_anew, GOING_BACK, [{"lease_token": "other"}, {"state": "running"}, {"state": "cancelled"}]),
-    ("pause", pause, OURS, [{"lease_token": "other"}, {"cancelled_by": "x"}]),
-    ("pause back", pause, GOING_BACK | {"cancelled_by": "x"}, [{"lease_token": "other"}]),
+    ("pause", pause, OURS, [{"lease_token": "other"}, {"cancelled_by": "x"}, {"state": "cancelled"}]),
+    ("pause back", pause, GOING_BACK | {"cancelled_by": "x"}, [{"lease_token": "other"}, {"state": "failed"}]),
     ("ring", ring, FREE, [{"dispatched_at": 6.0}, {"lease_token": "other"}]),
 ]  # fmt: skip
 REFUSED = [
