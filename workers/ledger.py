@@ -50,7 +50,7 @@ WHERE id = %(id)s AND lease_token = %(token)s AND state = %(state)s AND (state =
 _END = """
 UPDATE workers_operation SET state = %(end)s, results = %(results)s, host = %(host)s, lease_token = NULL,
     error = %(error)s, finished_at = %(at)s, updated_at = %(at)s
-WHERE id = %(id)s AND lease_token = %(token)s AND state = %(state)s
+WHERE id = %(id)s AND lease_token = %(token)s AND state = %(state)s AND (%(whoever)s OR cancelled_by = %(by)s)
 """
 
 _TURN_BACK = """
@@ -64,7 +64,7 @@ _BEGIN_ANEW = """
 UPDATE workers_operation SET state = 'running', cursor = 0, attempt = 0, rings = 0, round = round + 1,
     results = %(results)s, host = NULL, lease_token = NULL, dispatched_at = %(now)s, run_after = 0, updated_at = %(at)s,
     deadline = deadline - %(undo_s)s
-WHERE id = %(id)s AND lease_token = %(token)s AND state = 'undoing'
+WHERE id = %(id)s AND lease_token = %(token)s AND state = 'undoing' AND cancelled_by = ''
 """
 
 _PAUSE = """
@@ -221,8 +221,8 @@ def advance(lease: Lease, ctx: Context, *, to: int, token_next: str | None, leas
     )
 
 
-def end(lease: Lease, ctx: Context, *, state: str, error: str = "") -> bool:
-    """End the operation. False: the lease is not ours."""
+def end(lease: Lease, ctx: Context, *, state: str, error: str = "", heard: bool = False) -> bool:
+    """End the operation. False: the lease is not ours. heard: nor is it where another cancels it than ctx says."""
     ended = sql.execute(
         _END,
         {
@@ -233,6 +233,8 @@ def end(lease: Lease, ctx: Context, *, state: str, error: str = "") -> bool:
             "id": lease.operation_id,
             "token": lease.token,
             "state": lease.state,
+            "whoever": not heard,
+            "by": ctx.cancelled_by,
             **_moment(clock.now()),
         },
     )
@@ -255,7 +257,7 @@ def turn_back(lease: Lease, *, to: int, error: str, undo_s: float) -> bool:
 
 
 def begin_anew(lease: Lease, results: dict[str, Any], *, undo_s: float) -> bool:
-    """Start the workflow again from its first step, everything being undone. False: the lease is not ours."""
+    """Start the workflow again from its first step, everything being undone. False: not ours, or it is cancelled."""
     values = {
         "results": results,
         "undo_s": undo_s,
@@ -267,11 +269,17 @@ def begin_anew(lease: Lease, results: dict[str, Any], *, undo_s: float) -> bool:
 
 
 def wished_end(lease: Lease) -> str:
-    """Return, in a transaction, who cancelled the operation; empty: nobody, and nobody does before the commit."""
-    statement = (
-        "UPDATE workers_operation SET updated_at = updated_at WHERE id = %(id)s RETURNING cancelled_by"
-    )
+    """Return who has cancelled the operation; empty: nobody yet."""
+    statement = "SELECT cancelled_by FROM workers_operation WHERE id = %(id)s"
     return str(sql.fetch(statement, {"id": lease.operation_id})[0][0])
+
+
+def is_ours(lease: Lease) -> bool:
+    """Tell whether the lease holds, and the operation stands as it says."""
+    statement = (
+        "SELECT 1 FROM workers_operation WHERE id = %(id)s AND lease_token = %(token)s AND state = %(state)s"
+    )
+    return bool(sql.fetch(statement, {"id": lease.operation_id, "token": lease.token, "state": lease.state}))
 
 
 def pause(lease: Lease, *, after_s: float, counts: bool, reason: str = "", slow: bool = False) -> bool:

@@ -255,9 +255,14 @@ def fail(operation: Operation, error: str) -> None:
     ctx.leftovers = True
     with transaction.atomic():
         idle = Operation.objects.filter(id=operation.id, lease_token=None, state__in=ACTIVE)
-        if not idle.update(state=State.FAILED, error=error, finished_at=utc_now()):
+        if not idle.exists():
             return
-        undoing.write_undone(flow, ctx)
+        undoing.write_undone(
+            flow, ctx
+        )  # first, as at the end of a step: a delete that comes takes the server first too
+        if not idle.update(state=State.FAILED, error=ctx.error, finished_at=utc_now()):
+            transaction.set_rollback(True)
+            return
         ledger.release_subjects(operation.id)
         Subject.objects.filter(id=operation.subject_id).update(deleting=False)
     log.error("operation.failed", operation_id=str(operation.id), kind=operation.kind, error=error)
