@@ -153,3 +153,34 @@ def test_a_boot_that_is_deleted_as_its_undo_ends_gives_way_at_once(
     assert outcomes == [Outcome.OVERTAKEN]
     assert Drive(removals[0].id).run().state == "succeeded"
     assert not any(counts().values())
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_delete_that_comes_while_the_undo_of_a_boot_ends_does_not_wait_in_a_ring(
+    monkeypatch: pytest.MonkeyPatch,
+):
+    worlds.raze()
+    world = worlds.build()
+    instance, operation = world.boot()
+    asked, removals = undoing._asked_again, []
+
+    def remove() -> None:
+        removals.append(world.accept("delete", instance))
+        connections.close_all()
+
+    deleting = threading.Thread(target=remove)
+
+    def meanwhile(*words: Any) -> Any:
+        deleting.start()
+        deleting.join(timeout=1.0)
+        return asked(*words)
+
+    monkeypatch.setattr(undoing, "_asked_again", meanwhile)
+    drive = Drive(operation.id, [failure("create.start.done", retryable=False)])
+    while not deleting.ident:
+        drive.step()
+    deleting.join()
+    monkeypatch.undo()
+    assert Operation.objects.get(id=operation.id).state == "cancelled"
+    assert Drive(removals[0].id).run().state == "succeeded"
+    assert not any(counts().values())
