@@ -1,6 +1,6 @@
 """The audits of servers: what they hold of quota and nodes, each hypervisor's own list of guests, power, images."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -10,10 +10,11 @@ from django.db import transaction
 
 import images.cache
 import images.fetching
+import networking.invariants
 import quotas.services
 from computecloud.config import CONFIG
 from computecloud.wire.errors import Conflict
-from instances import checks, selectors, transitions
+from instances import checks, on_host, selectors, transitions
 from instances.models import Instance
 from instances.states import PowerState, VmState, follows
 from quotas.models import COUNTED, Charge
@@ -134,13 +135,34 @@ def _claim_again(instance_id: UUID) -> bool:
 
 def guests(host: str) -> Iterator[Violation]:
     """Yield what differs between a host's own list of guests and disks, and the servers that live there."""
+    left = on_host.stale_by_the_ledger(host)
+    yield from left_behind(host, left)
+    stale = {str(subject_id) for subject_id in left}
     for violation in invariants.of("guests belong to servers", "disks belong to servers"):
+        if violation.subject in stale:
+            continue
         reaped = CONFIG.unknown_guests == "reap"
         yield (
             violation if reaped else replace(violation, fix=None, mend="computecloud doctor --fix removes it")
         )
     yield from invariants.of("servers have guests")
-    yield from strays(host)
+    yield from (violation for violation in strays(host) if violation.subject not in stale)
+
+
+def left_behind(host: str, left: Mapping[UUID, int]) -> Iterator[Violation]:
+    """Yield what a host that is up keeps of servers that are gone or live elsewhere, and its wiring for no port here.
+
+    A host removes such things as it comes back; these were left after that, as by a delete that had not ended then.
+    """
+    if left:
+        yield from networking.invariants.left_on_host()
+    for subject_id, epoch in left.items():
+        yield Violation(
+            f"host {host} keeps what {on_host.whose(epoch)} left: {subject_id}",
+            fix=partial(on_host.remove_stale, host, subject_id),
+            cause="the host was down when the server was deleted or given to another, and came back meanwhile",
+            subject=str(subject_id),
+        )
 
 
 def strays(host: str) -> Iterator[Violation]:

@@ -8,6 +8,7 @@ from uuid import UUID
 
 import structlog
 from django.db import transaction
+from django.db.models import Exists, OuterRef
 from django.utils import timezone
 
 import networking.invariants
@@ -24,7 +25,7 @@ from networking.wiring.commands import WiringFailed
 from workers import footprints, recovery
 from workers.driver import driver
 from workers.host import NotClean
-from workers.models import Finding, Footprint, Subject
+from workers.models import Finding, Footprint, Operation, Subject
 from workers.process import PROCESS
 
 log = structlog.get_logger()
@@ -75,26 +76,56 @@ def clean_up(host: str) -> None:
     Of a server that lives elsewhere only this host's copy goes: its ports, its claim and its other disks are not ours.
     Raises NotClean where a step still runs on one of them, DriverError.
     """
-    stale = _stale_here(host)
-    for subject_id, epoch in stale.items():
-        if not PROCESS.lock(subject_id):
-            raise NotClean(f"a step still runs on server {subject_id}, which is not here any more")
-        try:
-            for node in driver().nodes():
-                driver().destroy(node.name, subject_id, epoch)
-                driver().remove_disks(node.name, subject_id, epoch)
-        finally:
-            PROCESS.unlock(subject_id)
-        if epoch == LAST_EPOCH:  # a step that was cut off may have made them again
-            networking.services.unbind(subject_id)
-    if stale:
+    left = _stale_here(host)
+    for subject_id, epoch in left.items():
+        _remove_copy(subject_id, epoch)
+    if left:
         _remove_wiring()
-    for subject_id, epoch in stale.items():
+    for subject_id, epoch in left.items():
         footprints.forget(subject_id, host=host)
-        whose = "a deleted server" if epoch == LAST_EPOCH else "a server that lives elsewhere"
         Finding.objects.create(
-            audit="cleanup", subject=str(subject_id), what=f"removed from {host} what {whose} left"
+            audit="cleanup", subject=str(subject_id), what=f"removed from {host} what {whose(epoch)} left"
         )
+
+
+def remove_stale(host: str, subject_id: UUID) -> bool:
+    """Remove what a host that is up keeps of one such server; False where it is not stale any more.
+
+    Raises as clean_up does. Its wiring is another matter: it is the ports of the whole host that tell what may go.
+    """
+    epoch = stale_by_the_ledger(host).get(subject_id)
+    if epoch is None:
+        return False
+    _remove_copy(subject_id, epoch)
+    footprints.forget(subject_id, host=host)
+    return True
+
+
+def stale_by_the_ledger(host: str) -> dict[UUID, int]:
+    """Return those of the stale servers that were deleted, or whose boot has left the host; no row edited by hand."""
+    found = _stale_here(host)
+    left = Footprint.objects.filter(host=host, subject_id__in=found)
+    moved = Operation.objects.filter(id=OuterRef("operation_id")).exclude(host=host)
+    elsewhere = set(left.filter(Exists(moved)).values_list("subject_id", flat=True)) if found else set()
+    return {key: epoch for key, epoch in found.items() if epoch == LAST_EPOCH or key in elsewhere}
+
+
+def _remove_copy(subject_id: UUID, epoch: int) -> None:
+    if not PROCESS.lock(subject_id):
+        raise NotClean(f"a step still runs on server {subject_id}, which is not here any more")
+    try:
+        for node in driver().nodes():
+            driver().destroy(node.name, subject_id, epoch)
+            driver().remove_disks(node.name, subject_id, epoch)
+    finally:
+        PROCESS.unlock(subject_id)
+    if epoch == LAST_EPOCH:  # a step that was cut off may have made them again
+        networking.services.unbind(subject_id)
+
+
+def whose(epoch: int) -> str:
+    """Say what a server is of which a host keeps something by this epoch."""
+    return "a deleted server" if epoch == LAST_EPOCH else "a server that lives elsewhere"
 
 
 def _stale_here(host: str) -> dict[UUID, int]:

@@ -50,7 +50,7 @@ WHERE id = %(id)s AND lease_token = %(token)s AND state = %(state)s AND (state =
 _END = """
 UPDATE workers_operation SET state = %(end)s, results = %(results)s, host = %(host)s, lease_token = NULL,
     error = %(error)s, finished_at = %(at)s, updated_at = %(at)s
-WHERE id = %(id)s AND lease_token = %(token)s AND state = %(state)s
+WHERE id = %(id)s AND lease_token = %(token)s AND state = %(state)s AND (%(whoever)s OR cancelled_by = %(by)s)
 """
 
 _TURN_BACK = """
@@ -64,14 +64,14 @@ _BEGIN_ANEW = """
 UPDATE workers_operation SET state = 'running', cursor = 0, attempt = 0, rings = 0, round = round + 1,
     results = %(results)s, host = NULL, lease_token = NULL, dispatched_at = %(now)s, run_after = 0, updated_at = %(at)s,
     deadline = deadline - %(undo_s)s
-WHERE id = %(id)s AND lease_token = %(token)s AND state = 'undoing'
+WHERE id = %(id)s AND lease_token = %(token)s AND state = 'undoing' AND cancelled_by = ''
 """
 
 _PAUSE = """
 UPDATE workers_operation SET lease_token = NULL, run_after = %(run_after)s, dispatched_at = %(run_after)s,
     attempt = attempt - %(uncounted)s, rings = 0, waits_for = %(reason)s, slow = %(slow)s,
     updated_at = %(at)s
-WHERE id = %(id)s AND lease_token = %(token)s AND (state = 'undoing' OR cancelled_by = '')
+WHERE id = %(id)s AND lease_token = %(token)s AND (state = 'undoing' OR state = 'running' AND cancelled_by = '')
 """
 
 
@@ -221,8 +221,8 @@ def advance(lease: Lease, ctx: Context, *, to: int, token_next: str | None, leas
     )
 
 
-def end(lease: Lease, ctx: Context, *, state: str, error: str = "") -> bool:
-    """End the operation. False: the lease is not ours."""
+def end(lease: Lease, ctx: Context, *, state: str, error: str = "", heard: bool = False) -> bool:
+    """End the operation. False: the lease is not ours. heard: nor is it where another cancels it than ctx says."""
     ended = sql.execute(
         _END,
         {
@@ -233,6 +233,8 @@ def end(lease: Lease, ctx: Context, *, state: str, error: str = "") -> bool:
             "id": lease.operation_id,
             "token": lease.token,
             "state": lease.state,
+            "whoever": not heard,
+            "by": ctx.cancelled_by,
             **_moment(clock.now()),
         },
     )
@@ -255,7 +257,7 @@ def turn_back(lease: Lease, *, to: int, error: str, undo_s: float) -> bool:
 
 
 def begin_anew(lease: Lease, results: dict[str, Any], *, undo_s: float) -> bool:
-    """Start the workflow again from its first step, everything being undone. False: the lease is not ours."""
+    """Start the workflow again from its first step, everything being undone. False: not ours, or it is cancelled."""
     values = {
         "results": results,
         "undo_s": undo_s,
@@ -267,17 +269,23 @@ def begin_anew(lease: Lease, results: dict[str, Any], *, undo_s: float) -> bool:
 
 
 def wished_end(lease: Lease) -> str:
-    """Return, in a transaction, who cancelled the operation; empty: nobody, and nobody does before the commit."""
-    statement = (
-        "UPDATE workers_operation SET updated_at = updated_at WHERE id = %(id)s RETURNING cancelled_by"
-    )
+    """Return who has cancelled the operation; empty: nobody yet."""
+    statement = "SELECT cancelled_by FROM workers_operation WHERE id = %(id)s"
     return str(sql.fetch(statement, {"id": lease.operation_id})[0][0])
+
+
+def is_ours(lease: Lease) -> bool:
+    """Tell whether the lease holds, and the operation stands as it says."""
+    statement = (
+        "SELECT 1 FROM workers_operation WHERE id = %(id)s AND lease_token = %(token)s AND state = %(state)s"
+    )
+    return bool(sql.fetch(statement, {"id": lease.operation_id, "token": lease.token, "state": lease.state}))
 
 
 def pause(lease: Lease, *, after_s: float, counts: bool, reason: str = "", slow: bool = False) -> bool:
     """Give the lease back; the step runs again after after_s. counts: the attempt counts as one. slow: as Wait says.
 
-    False: it is not ours any more, or the operation is cancelled and goes no further.
+    False: it is not ours any more, or the operation is cancelled or overtaken and goes no further.
     """
     now = clock.now()
     values = {
@@ -312,9 +320,15 @@ def hold(ctx: Context) -> None:
 
 
 def give_back(token: str) -> bool:
-    """Free a lease whatever became of its operation, such as one that was overtaken."""
-    statement = "UPDATE workers_operation SET lease_token = NULL WHERE lease_token = %(token)s"
-    return bool(sql.execute(statement, {"token": token}))
+    """Free a lease whatever became of its operation; one that was overtaken lets go of all that it still holds."""
+    statement = """UPDATE workers_operation SET lease_token = NULL WHERE lease_token = %(token)s
+             RETURNING id, state IN ('pending', 'running', 'undoing')"""
+    with transaction.atomic(savepoint=False):
+        freed = sql.fetch(statement, {"token": token})
+        for key, active in freed:
+            if not active:
+                release_subjects(sql.as_uuid(key))
+    return bool(freed)
 
 
 def renew(tokens: list[str], *, lease_s: float) -> None:

@@ -47,6 +47,10 @@ def _go_back(flow: Workflow, operation: Operation) -> None:
     error = f"{operation.error}; {words}" if back else words
     same = {"state": operation.state, "cursor": operation.cursor, "host": host}
     with transaction.atomic():
+        # In the order in which a delete that comes at this moment takes the same rows: server, subject, operation.
+        if flow.leave_host is not None:
+            flow.leave_host(undoing.context_of(operation, error))
+        _raise_epochs(operation)
         idle = Operation.objects.filter(id=operation.id, lease_token=None, **same)
         turned = idle.update(
             state=State.UNDOING,
@@ -63,11 +67,9 @@ def _go_back(flow: Workflow, operation: Operation) -> None:
             updated_at=utc_now(),
         )
         if not turned:
+            transaction.set_rollback(True)
             return
         Host.objects.filter(name=host).update(alive=False)  # it cleans up before it counts as alive again
-        _raise_epochs(operation)
-        if flow.leave_host is not None:
-            flow.leave_host(undoing.context_of(operation, error))
     log.warning("operation.left_host", operation_id=str(operation.id), kind=operation.kind, host=host)
     dispatch.publish_id(operation.id)
 

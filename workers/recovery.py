@@ -158,6 +158,8 @@ def free(operation: Operation, why: str) -> None:
         freed = held.update(lease_token=None, run_after=0, dispatched_at=clock.now(), rings=0)
         if not freed:
             return
+        # It may have been overtaken since it was read.
+        operation.refresh_from_db(fields=["state", "cancelled_by"])
         if step is not None:
             StepRun.objects.create(
                 operation=operation,
@@ -252,9 +254,13 @@ def fail(operation: Operation, error: str) -> None:
     ctx.leftovers = True
     with transaction.atomic():
         idle = Operation.objects.filter(id=operation.id, lease_token=None, state__in=ACTIVE)
-        if not idle.update(state=State.FAILED, error=error, finished_at=utc_now()):
+        if not idle.exists():
             return
+        # First, as at the end of a step: a delete that comes takes the server first too.
         undoing.write_undone(flow, ctx)
+        if not idle.update(state=State.FAILED, error=ctx.error, finished_at=utc_now()):
+            transaction.set_rollback(True)
+            return
         ledger.release_subjects(operation.id)
         Subject.objects.filter(id=operation.subject_id).update(deleting=False)
     log.error("operation.failed", operation_id=str(operation.id), kind=operation.kind, error=error)

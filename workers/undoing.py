@@ -10,7 +10,7 @@ from computecloud.config import CONFIG
 from computecloud.wire.errors import CloudError
 from workers import clock, footprints, ledger, retry, route, secrets
 from workers.ledger import Attempt, Lease
-from workers.models import ACTIVE, Operation, State, StepRun
+from workers.models import Operation, State, StepRun
 from workers.outcome import Outcome, Overtaken
 from workers.probes import reach
 from workers.process import PROCESS
@@ -89,7 +89,8 @@ def undo(flow: Workflow, step: Step, lease: Lease, ctx: Context) -> Outcome:
 def finish(flow: Workflow, lease: Lease, ctx: Context) -> Outcome:
     """Write what the workflow says of an operation that is undone, and end it or begin it anew.
 
-    Who cancels it until then has it end; who comes later finds that it has ended, or turns back the new beginning.
+    Who cancels it before the commit has this done once more; who comes later finds that it has ended, or turns back the
+    new beginning. The ledger is written last, as at the end of a step: a delete that comes takes the server first too.
     """
     try:
         with transaction.atomic():
@@ -100,8 +101,12 @@ def finish(flow: Workflow, lease: Lease, ctx: Context) -> Outcome:
                     raise Overtaken
                 return Outcome.PUBLISH
             write_undone(flow, ctx)
-            _end(lease, ctx)
+            _end(lease, ctx, heard=True)
     except Overtaken:
+        return give_way(flow, lease, ctx)
+    except CloudError:  # what another has made of its subject meanwhile does not fit
+        if ledger.is_ours(lease):
+            raise
         return give_way(flow, lease, ctx)
     return Outcome.ENDED
 
@@ -121,8 +126,6 @@ def give_way(flow: Workflow, lease: Lease, ctx: Context, note: dict[str, Any] | 
             write_run(flow.steps[lease.cursor], lease, ctx, **run)
             return Outcome.PUBLISH
         ledger.give_back(lease.token)
-        if not Operation.objects.filter(id=lease.operation_id, state__in=ACTIVE).exists():
-            ledger.release_subjects(lease.operation_id)
     return Outcome.OVERTAKEN
 
 
@@ -188,10 +191,10 @@ def write_run(step: Step, lease: Lease, ctx: Context, **outcome: str) -> None:
     ledger.note_run(ctx, Attempt(step=step.name, undo=undone, host=host, worker=PROCESS.name, **outcome))
 
 
-def _end(lease: Lease, ctx: Context) -> None:
+def _end(lease: Lease, ctx: Context, *, heard: bool = False) -> None:
     """End an operation that was turned back: cancelled where that was wished and nothing is left, else failed."""
     wished = ctx.cancelled_by and not ctx.leftovers
     state = State.CANCELLED if wished else State.FAILED
-    if not ledger.end(lease, ctx, state=state, error=ctx.error):
+    if not ledger.end(lease, ctx, state=state, error=ctx.error, heard=heard):
         raise Overtaken
     ledger.release_subjects(ctx.operation_id, secret=secrets.has(ctx.params))

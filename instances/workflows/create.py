@@ -146,7 +146,8 @@ def place_again(ctx: Context) -> Again | None:
 
 
 def leave_host(ctx: Context) -> None:
-    """The host is given up on: its ports are let go, for the next one; the host cleans up what it has of them."""
+    """The host is given up on: its ports are let go, for the next one; what it has of the server is no server's now."""
+    transitions.note(ctx.subject_id, host=None, node=None)
     networking.services.unbind(ctx.subject_id)
 
 

@@ -1,15 +1,22 @@
 """A delete: remove all that the server has left on its host, then give back what it held. It is never undone."""
 
+from contextlib import suppress
+from functools import partial
 from typing import Any
+from uuid import UUID
+
+from django.db import transaction
 
 import networking.services
 import quotas.services
+from computecloud.wire.errors import Unavailable
 from instances import transitions
 from instances.workflows import deadlines
 from networking import wiring
 from scheduling import claims, groups
-from workers import footprints
+from workers import audits, footprints
 from workers.driver import driver
+from workers.models import Footprint, Host
 from workers.workflow import CONTROL, Context, HostDies, Step, Workflow, register
 
 
@@ -33,6 +40,16 @@ def give_back(ctx: Context, _: dict[str, Any]) -> None:
     claims.release(ctx.subject_id)
     quotas.services.release(ctx.subject_id)
     groups.leave(ctx.subject_id)
+    if ctx.host is None:  # it was down when this delete was accepted, or when it was given up on
+        transaction.on_commit(partial(_tell_hosts, ctx.subject_id), robust=True)
+
+
+def _tell_hosts(instance_id: UUID) -> None:
+    """Have the hosts that keep something of the server, and are back by now, look for it; one that is down will."""
+    keep = Footprint.objects.filter(subject_id=instance_id).exclude(host="").values("host")
+    for host in Host.objects.filter(name__in=keep, alive=True, forced_down=False):
+        with suppress(Unavailable):
+            audits.ask("guests", by="a delete without its host", host=host.name)
 
 
 def write_deleted(ctx: Context) -> None:

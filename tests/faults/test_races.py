@@ -2,6 +2,7 @@
 
 import threading
 from collections import Counter
+from typing import Any
 
 import pytest
 from django.db import connections
@@ -11,7 +12,7 @@ from scheduling.models import MEMORY_MB, Allocation, Inventory
 from tests.faults import record
 from tests.faults import world as worlds
 from tests.faults.world import World, counts
-from workers import admission, runner
+from workers import admission, runner, undoing
 from workers.ledger import DO
 from workers.models import ACTIVE, Operation, StepRun
 from workers.outcome import Outcome
@@ -133,3 +134,53 @@ def test_one_message_in_two_threads_at_once_runs_its_step_once():
     assert StepRun.objects.filter(operation=operation).count() == 1
     assert Drive(operation.id).run().state == "succeeded"
     worlds.raze()
+
+
+def test_a_boot_that_is_deleted_as_its_undo_ends_gives_way_at_once(
+    world: World, monkeypatch: pytest.MonkeyPatch
+):
+    instance, operation = world.boot()
+    finish, removals, outcomes = undoing.finish, [], []
+
+    def deleted_first(*words: Any) -> Outcome:
+        removals.append(world.accept("delete", instance))
+        outcomes.append(finish(*words))
+        return outcomes[-1]
+
+    monkeypatch.setattr(undoing, "finish", deleted_first)
+    ended = Drive(operation.id, [failure("create.start.done", retryable=False)]).run()
+    assert (ended.state, ended.lease_token) == ("cancelled", None)
+    assert outcomes == [Outcome.OVERTAKEN]
+    assert Drive(removals[0].id).run().state == "succeeded"
+    assert not any(counts().values())
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_delete_that_comes_while_the_undo_of_a_boot_ends_does_not_wait_in_a_ring(
+    monkeypatch: pytest.MonkeyPatch,
+):
+    worlds.raze()
+    world = worlds.build()
+    instance, operation = world.boot()
+    asked, removals = undoing._asked_again, []
+
+    def remove() -> None:
+        removals.append(world.accept("delete", instance))
+        connections.close_all()
+
+    deleting = threading.Thread(target=remove)
+
+    def meanwhile(*words: Any) -> Any:
+        deleting.start()
+        deleting.join(timeout=1.0)
+        return asked(*words)
+
+    monkeypatch.setattr(undoing, "_asked_again", meanwhile)
+    drive = Drive(operation.id, [failure("create.start.done", retryable=False)])
+    while not deleting.ident:
+        drive.step()
+    deleting.join()
+    monkeypatch.undo()
+    assert Operation.objects.get(id=operation.id).state == "cancelled"
+    assert Drive(removals[0].id).run().state == "succeeded"
+    assert not any(counts().values())

@@ -16,7 +16,7 @@ from tests.faults import record
 from tests.faults import world as worlds
 from tests.faults.two_hosts import TwoHosts
 from tests.faults.world import World, counts
-from workers import liveness, lost_hosts, probes, recovery, runner
+from workers import audits, liveness, lost_hosts, probes, recovery, runner
 from workers.driver import driver
 from workers.host import NotClean
 from workers.ledger import DO
@@ -297,3 +297,36 @@ def test_what_a_stale_copy_does_says_nothing_of_the_server(world: World, hosts: 
     on_host.follow_power(node="second", uuid=instance.id, power_state=on_host.PowerState.SHUTDOWN)
     instance.refresh_from_db()
     assert instance.vm_state == "active"
+
+
+def test_a_delete_that_was_accepted_while_the_host_was_down_and_is_carried_out_later_leaves_nothing(
+    world: World, hosts: TwoHosts, monkeypatch: pytest.MonkeyPatch, django_capture_on_commit_callbacks
+):
+    asked = []
+    monkeypatch.setattr(audits, "ask", lambda name, **how: asked.append((name, how["host"])))
+    instance, operation = world.boot()
+    hosts.drive(operation.id)
+    cut_off("first")
+    removal = world.accept("delete", instance)
+    assert removal.host is None
+    come_back(hosts, "first")
+    with django_capture_on_commit_callbacks(execute=True):
+        assert hosts.drive(removal.id).state == "succeeded"
+    assert asked == [("guests", "first")]
+    with hosts.working_at("first"):
+        audits.run("guests", host="first", pause=lambda _: None)
+    assert not Footprint.objects.exists()
+    assert hosts.all_guests() == hosts.all_folders() == {}
+
+
+def test_a_boot_that_has_left_a_host_is_none_of_that_host_s_from_then_on(world: World, hosts: TwoHosts):
+    instance, operation = world.boot()
+    with hosts.working_at("first"):
+        for cursor in (0, 1, 2, 3):
+            runner.run(operation.id, DO, cursor)
+    cut_off("first")
+    come_back(hosts, "first")
+    assert hosts.all_folders() == {}
+    Host.objects.filter(name="first").update(enabled=False)
+    assert hosts.drive(operation.id).host == "second"
+    lives_on_the_second_alone(hosts, instance)

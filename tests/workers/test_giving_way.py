@@ -6,8 +6,9 @@ from computecloud.wire.errors import Conflict
 from tests.workers import toy
 from tests.workers.test_guards import GOING_BACK, OURS, context, lease, row, stands
 from tests.workers.test_recovery import overtake
-from workers import undoing
-from workers.models import Footprint, StepRun, SubjectLock
+from workers import probes, recovery, runner, secrets, undoing
+from workers.ledger import DO
+from workers.models import Footprint, Operation, Secret, StepRun, SubjectLock
 from workers.outcome import Outcome
 from workers.process import PROCESS
 from workers.testing import Drive, Fault, failure
@@ -105,3 +106,64 @@ def test_a_step_waits_while_a_call_on_its_subject_has_not_returned(accepted):
     PROCESS.unlock(operation.subject_id)
     assert drive.run().state == "succeeded"
     assert toy.EFFECTS["one"] == 1
+
+
+def holds_nothing(operation: Operation) -> bool:
+    """Tell whether an operation that was overtaken has let go of all that it had."""
+    assert row(operation.id)["state"] == "cancelled"
+    locks = SubjectLock.objects.filter(operation=operation).exists()
+    secret = Secret.objects.filter(operation=operation).exists()
+    return row(operation.id)["lease_token"] is None and not locks and not secret
+
+
+@pytest.mark.parametrize("fault", [None, failure("toy.wait.taken", retryable=True)], ids=["waits", "retries"])
+def test_what_was_overtaken_in_a_step_that_was_to_come_again_holds_nothing(accepted, fault):
+    operation = accepted()
+    secrets.keep(operation, {"admin_pass": "x"})
+    outcomes = []
+
+    def reached(point: str) -> None:
+        if point == "toy.wait.taken":
+            overtake(operation)
+            if fault is not None:
+                fault.strike(point, operation.id)
+
+    with probes.installed(reached):
+        outcomes = [runner.run(operation.id, DO, cursor) for cursor in (0, 1, 3)]
+    assert outcomes[-1] is Outcome.OVERTAKEN, "what overtook it is told"
+    assert holds_nothing(operation)
+
+
+def test_what_was_overtaken_while_its_subject_was_busy_on_the_host_holds_nothing(accepted):
+    operation = accepted()
+    secrets.keep(operation, {"admin_pass": "x"})
+    runner.run(operation.id, DO, 0)
+    runner.run(operation.id, DO, 1)
+    overtake(operation)
+    assert PROCESS.lock(operation.subject_id)
+    try:
+        assert runner.run(operation.id, DO, 3) is Outcome.OVERTAKEN
+    finally:
+        PROCESS.unlock(operation.subject_id)
+    assert holds_nothing(operation)
+
+
+def test_what_was_overtaken_between_two_steps_holds_nothing_once_its_message_is_lost(accepted):
+    operation = accepted()
+    secrets.keep(operation, {"admin_pass": "x"})
+    runner.run(operation.id, DO, 0)
+    runner.run(operation.id, DO, 1)
+    overtake(operation)
+    assert row(operation.id)["lease_token"] is not None
+    PROCESS.drop_batons()
+    assert holds_nothing(operation)
+
+
+def test_what_was_overtaken_after_its_lease_was_seen_to_run_out_holds_nothing(accepted):
+    operation = accepted()
+    secrets.keep(operation, {"admin_pass": "x"})
+    stands(operation, **OURS)
+    seen = Operation.objects.get(id=operation.id)
+    overtake(operation)
+    recovery.free(seen, "its lease ran out")
+    assert holds_nothing(operation)

@@ -78,6 +78,10 @@ def end(state: str) -> Callable[[Operation], object]:
     return lambda one: ledger.end(lease(one, state), context(one), state="succeeded")
 
 
+def end_having_heard(one: Operation) -> object:
+    return ledger.end(lease(one, "undoing"), context(one), state="failed", heard=True)
+
+
 def turn_back(one: Operation) -> object:
     return ledger.turn_back(lease(one), to=0, error="e", undo_s=1)
 
@@ -123,9 +127,13 @@ TABLE: list[tuple[str, Callable[[Operation], object], dict[str, Any], list[dict[
     ("end", end("running"), OURS, [{"lease_token": "other"}, {"state": "cancelled"}, {"state": "undoing"}]),
     ("end back", end("undoing"), GOING_BACK, [{"lease_token": None}, {"state": "running"}]),
     ("turn back", turn_back, OURS, [{"lease_token": "other"}, {"state": "undoing"}, {"state": "cancelled"}]),
-    ("begin anew", begin_anew, GOING_BACK, [{"lease_token": "other"}, {"state": "running"}, {"state": "cancelled"}]),
-    ("pause", pause, OURS, [{"lease_token": "other"}, {"cancelled_by": "x"}]),
-    ("pause back", pause, GOING_BACK | {"cancelled_by": "x"}, [{"lease_token": "other"}]),
+    (
+        "begin anew", begin_anew, GOING_BACK,
+        [{"lease_token": "other"}, {"state": "running"}, {"state": "cancelled"}, {"cancelled_by": "x"}],
+    ),
+    ("end back, the mark heard of", end_having_heard, GOING_BACK, [{"cancelled_by": "x"}, {"state": "failed"}]),
+    ("pause", pause, OURS, [{"lease_token": "other"}, {"cancelled_by": "x"}, {"state": "cancelled"}]),
+    ("pause back", pause, GOING_BACK | {"cancelled_by": "x"}, [{"lease_token": "other"}, {"state": "failed"}]),
     ("ring", ring, FREE, [{"dispatched_at": 6.0}, {"lease_token": "other"}]),
 ]  # fmt: skip
 REFUSED = [
