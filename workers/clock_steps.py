@@ -2,15 +2,16 @@
 
 The distance between the wall clock and the monotonic one is the same in every process of a machine. It is kept in a
 row; whoever finds that it has changed, and wins the row, moves the ledger's times by as much. A machine that slept
-looks the same, and is treated so: its operations had no time to work either.
+looks the same, and is treated so: its operations had no time to work either. Where the clocks of several machines are
+stepped together, the first that notices it moves the times for all.
 """
 
 import structlog
 from django.db import transaction
 
 from computecloud.config import CONFIG
-from workers import clock, sql
-from workers.models import MachineClock
+from workers import clock, pulse, sql
+from workers.models import MachineClock, Pulse
 
 log = structlog.get_logger()
 
@@ -44,7 +45,7 @@ def correct() -> float:
 
     Returns by how many seconds they were moved. Called at the beginning of each sweep.
     """
-    step_s = _noticed_step_s()
+    step_s = notice()
     now = clock.now()
     lease_end = now + CONFIG.lease_s
     times = {
@@ -58,7 +59,8 @@ def correct() -> float:
     return step_s
 
 
-def _noticed_step_s() -> float:
+def notice() -> float:
+    """Move the ledger's times where this machine's clock was stepped; returns by how many seconds they were moved."""
     machine, boot_id, offset_s = CONFIG.host, clock.boot_id(), clock.offset_s()
     known = MachineClock.objects.filter(name=machine).first()
     if known is None or known.boot_id != boot_id:
@@ -69,11 +71,14 @@ def _noticed_step_s() -> float:
 
 
 def move(known: MachineClock, offset_s: float) -> float:
-    """Move the ledger's times by how far the clock is from what was known; 0.0 where another sweeper has done it."""
+    """Move the ledger's times by how far the clock is from what was known.
+
+    Returns 0.0 where another sweeper has done it, of this machine or of one whose clock was stepped together with it.
+    """
     step_s, now = offset_s - known.offset_s, clock.now()
     with transaction.atomic():
         mine = MachineClock.objects.filter(name=known.name, offset_s=known.offset_s)
-        if not mine.update(offset_s=offset_s):
+        if not mine.update(offset_s=offset_s) or not _is_first(step_s, now):
             return 0.0
         sql.execute(
             _MOVE,
@@ -87,3 +92,16 @@ def move(known: MachineClock, offset_s: float) -> float:
         )
     log.warning("clock.stepped", by_s=round(step_s, 1))
     return step_s
+
+
+def _is_first(step_s: float, now: float) -> bool:
+    """Tell whether the ledger is in the time from before the step, as is beat's heart, and mark that it is no more.
+
+    Beat's heart is beaten every 10 s, by whichever machine, after that has looked at its own clock.
+    """
+    while heard := Pulse.objects.filter(name=pulse.BEAT).first():
+        if abs(now - heard.at.timestamp()) < abs(step_s) / 2:
+            return False
+        if Pulse.objects.filter(name=pulse.BEAT, at=heard.at).update(at=clock.moment(now)):
+            break
+    return True

@@ -36,7 +36,10 @@ def let_go(operation: Operation) -> None:
 def _go_on(flow: Workflow, operation: Operation) -> None:
     cursor = route.next_cursor(flow, operation.params, None, operation.cursor)
     idle = Operation.objects.filter(id=operation.id, lease_token=None, state__in=ACTIVE)
-    idle.update(host=None, cursor=cursor, attempt=0, run_after=0, dispatched_at=clock.now())
+    idle.filter(admitted=True).update(
+        dispatched_at=clock.now()
+    )  # of one that waits, its time counts from there
+    idle.update(host=None, cursor=cursor, attempt=0, run_after=0)
     dispatch.publish_id(operation.id)
 
 

@@ -6,7 +6,19 @@ from uuid import UUID
 from celery import Task, shared_task
 from celery.exceptions import Ignore
 
-from workers import admission, audits, dispatch, events, ledger, liveness, messages, pulse, recovery, runner
+from workers import (
+    admission,
+    audits,
+    clock_steps,
+    dispatch,
+    events,
+    ledger,
+    liveness,
+    messages,
+    pulse,
+    recovery,
+    runner,
+)
 from workers.ask import answer as answer_inquiry
 from workers.models import Operation
 from workers.outcome import Outcome
@@ -66,6 +78,7 @@ def sweep() -> None:
 @shared_task(name="workers.observe", base=messages.Known)
 def observe() -> None:
     """Judge which hosts live, and send an echo through each queue; that it is rung for is beat's heart."""
+    clock_steps.notice()
     pulse.note(pulse.BEAT)
     for host in liveness.observe():
         echo.apply_async(args=(host.name, host.echo_sent), queue=host.queue, expires=60)

@@ -1,12 +1,13 @@
 """A wall clock that is stepped by an hour either way: nothing is undone for it, waits for it, or keeps a dead lease."""
 
 import time
+from types import SimpleNamespace
 
 import pytest
 
 from computecloud.config import CONFIG
 from tests.workers import toy
-from workers import clock, clock_steps, recovery, runner
+from workers import clock, clock_steps, pulse, recovery, runner, tasks
 from workers.ledger import DO
 from workers.models import MachineClock, Operation
 from workers.process import PROCESS
@@ -176,3 +177,31 @@ def test_a_renewal_after_the_step_is_worth_one_period(accepted, step):
     operation.refresh_from_db()
     assert operation.lease_until == pytest.approx(clock.now() + CONFIG.lease_s, abs=5)
     assert toy.WORLD
+
+
+@BY
+def test_a_step_of_several_machines_together_moves_the_times_once(accepted, step, monkeypatch, by_s):
+    operation = an_hour_old(accepted())
+    MachineClock.objects.create(name="other", boot_id=clock.boot_id(), offset_s=clock.offset_s())
+    left_s = operation.deadline - clock.now()
+    tasks.observe()
+    step(by_s)
+    tasks.observe()  # which may come before a sweep
+    recovery.sweep()
+    monkeypatch.setattr(clock_steps, "CONFIG", SimpleNamespace(host="other", lease_s=CONFIG.lease_s))
+    recovery.sweep()
+    operation.refresh_from_db()
+    assert operation.state == "pending"
+    assert operation.deadline - clock.now() == pytest.approx(left_s, abs=5)
+    assert clock_steps.correct() == 0.0, "the other machine has seen its step too"
+
+
+@BY
+def test_a_machine_that_alone_was_stepped_leaves_the_times_to_the_others(accepted, step, by_s):
+    operation = an_hour_old(accepted())
+    step(by_s)
+    pulse.note(pulse.BEAT)  # by a machine whose clock agrees with what ours is now
+    before = operation.deadline
+    assert clock_steps.correct() == 0.0
+    operation.refresh_from_db()
+    assert operation.deadline == before

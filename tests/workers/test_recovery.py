@@ -8,7 +8,7 @@ from django.db import transaction
 
 from computecloud.config import CONFIG
 from tests.workers import toy
-from workers import admission, events, liveness, overtaking, process, queues, recovery, runner
+from workers import admission, events, liveness, lost_hosts, overtaking, process, queues, recovery, runner
 from workers.ledger import DO
 from workers.models import Host, Operation, StepRun, SubjectLock
 from workers.outcome import Outcome
@@ -284,3 +284,17 @@ def test_one_operation_that_cannot_be_moved_on_does_not_hold_up_the_others(accep
     Operation.objects.filter(id=other.id).update(deadline=1)
     recovery.sweep()
     assert Operation.objects.get(id=other.id).state == "undoing"
+
+
+def test_a_removal_that_goes_on_without_its_host_while_it_waits_for_its_turn_keeps_all_its_time(accepted):
+    operation = accepted()
+    Drive(operation.id).run()
+    removal = overtake(operation)
+    accepted_at = time.time() - 200
+    rows = Operation.objects.filter(id=removal.id)
+    rows.update(admitted=False, dispatched_at=accepted_at, deadline=accepted_at + 60)
+    lost_hosts.let_go(rows.get())
+    assert rows.get().host is None
+    assert admission.admit_next() == removal.id
+    assert 55 < rows.get().deadline - time.time() <= 60
+    assert Drive(removal.id).run().state == "succeeded"
