@@ -38,7 +38,7 @@ def _go_on(flow: Workflow, operation: Operation) -> None:
     idle = Operation.objects.filter(id=operation.id, lease_token=None, state__in=ACTIVE)
     idle.filter(admitted=True).update(
         dispatched_at=clock.now()
-    )  # of one that waits, its time counts from there
+    )  # the time of one that waits counts from there
     idle.update(host=None, cursor=cursor, attempt=0, run_after=0)
     dispatch.publish_id(operation.id)
 
