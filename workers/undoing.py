@@ -70,11 +70,15 @@ def _gone_by(
 
 
 def undo(flow: Workflow, step: Step, lease: Lease, ctx: Context) -> Outcome:
-    """Take one step back."""
+    """Take one step back, or wait for what that takes."""
     reach(flow.kind, f"undo-{step.name}", "taken")
     footprints.removing(ctx, step)
-    if step.undo is not None:
-        step.undo(ctx)
+    waits = step.undo(ctx) if step.undo is not None else None
+    if waits is not None:
+        log.info("undo.waits", step=step.name, reason=waits.reason)
+        if not ledger.pause(lease, after_s=waits.after_s, counts=False, reason=waits.reason):
+            raise Overtaken
+        return Outcome.STOP
     reach(flow.kind, f"undo-{step.name}", "done")
     number = route.previous_cursor(flow, ctx.params, ctx.host, lease.cursor - 1)
     with transaction.atomic():

@@ -84,7 +84,7 @@ class Again:
 
 Do = Callable[[Context], dict[str, Any] | Wait | None]
 Record = Callable[[Context, dict[str, Any]], None]
-Undo = Callable[[Context], None]
+Undo = Callable[[Context], Wait | None]
 UNDO_SHARE = 1 / 3  # of the time that an operation has: so much is kept for turning it back
 
 
@@ -94,7 +94,7 @@ class Step:
 
     do: the effect, outside any transaction; returns JSON kept under the step's name, or Wait.
     record: what is written in the transaction that ends the step; it may change ctx.host and the result.
-    undo: takes the effect back from the step's inputs, for a step that was begun, finished or not.
+    undo: takes the effect back from the step's inputs, for a step that was begun, finished or not; or answers Wait.
     leaves: the footprints, noted before `do` runs; no_undo: the reason where there is nothing to take back.
     when: from the parameters alone, whether the step is part of this operation.
     """

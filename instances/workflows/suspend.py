@@ -7,7 +7,6 @@ from hypervisors.driver import PowerState
 from instances import transitions
 from instances.workflows import deadlines, power
 from workers.driver import driver
-from workers.retry import StepFailed
 from workers.workflow import Context, HostDies, Step, Wait, Workflow, register
 
 LOOK_AGAIN_S = 1.0
@@ -26,21 +25,14 @@ def run_on(ctx: Context) -> Wait | None:
     return Wait(LOOK_AGAIN_S, progress) if progress else None
 
 
-def run_again(ctx: Context) -> None:
+def run_again(ctx: Context) -> Wait | None:
     """Run a guest on that was not to be suspended after all; one that has gone off meanwhile stays so."""
-    if power.state(ctx) not in power.OFF:
-        _see_done(run_on(ctx))
+    return None if power.state(ctx) in power.OFF else run_on(ctx)
 
 
-def keep_again(ctx: Context) -> None:
+def keep_again(ctx: Context) -> Wait | None:
     """Keep the memory of a guest that was not to run on after all; one that has gone off meanwhile stays so."""
-    if power.state(ctx) not in power.OFF:
-        _see_done(keep_memory(ctx))
-
-
-def _see_done(waits: Wait | None) -> None:
-    if waits is not None:
-        raise StepFailed(waits.reason, retryable=True)
+    return None if power.state(ctx) in power.OFF else keep_memory(ctx)
 
 
 def write_suspended(ctx: Context) -> None:

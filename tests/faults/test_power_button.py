@@ -1,5 +1,7 @@
 """A guest that does not hear its power button at first: it is pressed again, and at last the guest is switched off."""
 
+from typing import Any
+
 import pytest
 
 from hypervisors.driver import PowerState
@@ -9,7 +11,7 @@ from instances.models import Instance
 from instances.workflows import deadlines, power
 from tests.faults.world import World
 from workers.driver import driver
-from workers.testing import Drive
+from workers.testing import Drive, failure
 
 
 @pytest.fixture
@@ -68,3 +70,37 @@ def test_a_hard_reboot_of_a_server_that_is_halted_ends_active(
     facts = hypervisor.guest(str(instance.node), instance.id)
     assert facts is not None
     assert (instance.vm_state, facts.power_state) == ("active", PowerState.RUNNING)
+
+
+@pytest.mark.parametrize(
+    ("kind", "back", "before"), [("suspend", "resume", None), ("resume", "suspend", "suspend")]
+)
+def test_a_memory_that_takes_long_to_be_carried_back_is_waited_for(
+    world: World,
+    hypervisor: FakeDriver,
+    monkeypatch: pytest.MonkeyPatch,
+    kind: str,
+    back: str,
+    before: str | None,
+):
+    instance = world.active()
+    if before:
+        assert Drive(world.accept(before, instance).id).run().state == "succeeded"
+    instance.refresh_from_db()
+    stood, carry, looks = instance.vm_state, getattr(hypervisor, back), []
+
+    def carry_slowly(*words: Any) -> str | None:
+        looks.append(words)
+        return "under way" if len(looks) < 12 else carry(*words)
+
+    operation = world.accept(kind, instance)
+    step = {"suspend": "save", "resume": "restore"}[kind]
+    monkeypatch.setattr(hypervisor, back, carry_slowly)
+    ended = Drive(operation.id, [failure(f"{kind}.{step}.done", retryable=False)]).run()
+    assert (ended.state, len(looks)) == ("failed", 12)
+    assert "undo" not in ended.error
+    instance.refresh_from_db()
+    assert (instance.vm_state, instance.task_state) == (stood, None)
+    facts = hypervisor.guest(str(instance.node), instance.id)
+    assert facts is not None
+    assert facts.power_state is (PowerState.SUSPENDED if before else PowerState.RUNNING)
