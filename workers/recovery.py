@@ -98,10 +98,8 @@ def take_over_host(host: str) -> int:
     itself by then: RabbitMQ delivers while a worker still asks for its second queue.
     """
     lost = list(_leased().filter(lease_worker__startswith=f"{host}:").exclude(lease_worker=PROCESS.name))
-    for operation in lost:
-        free(operation, f"worker {operation.lease_worker} died")
-    for operation in _active().filter(host=host, lease_token=None, admitted=True):
-        dispatch.publish(operation)
+    _each(lost, lambda operation: free(operation, f"worker {operation.lease_worker} died"))
+    _each(_active().filter(host=host, lease_token=None, admitted=True), dispatch.publish)
     return len(lost)
 
 
@@ -120,8 +118,7 @@ def take_over_control(prefix: str) -> int:
         for operation in _leased().filter(lease_worker__startswith=prefix)
         if not Path(f"/proc/{operation.lease_worker.removeprefix(prefix)}").exists()
     ]
-    for operation in lost:
-        free(operation, f"worker {operation.lease_worker} died")
+    _each(lost, lambda operation: free(operation, f"worker {operation.lease_worker} died"))
     _publish_fetched()
     return len(lost)
 
