@@ -56,7 +56,11 @@ def sweep() -> None:
     _each(lost_hosts.left_waiting(_active())[:BATCH], lost_hosts.let_go)
     depths: dict[str, int] = {}
     due = _active().filter(
-        lease_token=None, admitted=True, run_after__lte=now, dispatched_at__lt=now - RING_AFTER_S
+        _is_rung_again(now),
+        lease_token=None,
+        admitted=True,
+        run_after__lte=now,
+        dispatched_at__lt=now - RING_AFTER_S,
     )
     woken = _active().filter(lease_token=None, admitted=True, run_after__gt=0, run_after__lte=now, rings=0)
     first = list(woken[:BATCH])
@@ -291,6 +295,21 @@ def _leased() -> QuerySet[Operation]:
     return Operation.objects.filter(lease_token__isnull=False).order_by("lease_until")
 
 
+def _pause_s(rings: int) -> float:
+    """Return how long what was rung so often is not rung again."""
+    return float(min(RING_AFTER_S * 2**rings, RING_ANYWAY_S))
+
+
+def _is_rung_again(now: float) -> Q:
+    """Return what is not in such a pause: many that are, on a host that is down, would fill every batch."""
+    where = Q(run_after__gt=0) | Q(dispatched_at__lt=now - RING_ANYWAY_S)
+    rings = 0
+    while (pause_s := _pause_s(rings)) < RING_ANYWAY_S:
+        where |= Q(rings=rings, dispatched_at__lte=now - pause_s)
+        rings += 1
+    return where
+
+
 def _ring(operation: Operation, now: float, depths: dict[str, int]) -> None:
     """Publish an operation again; later where its queue is not empty, for its message may be in there."""
     links = dispatch.links_of(operation)
@@ -302,7 +321,7 @@ def _ring(operation: Operation, now: float, depths: dict[str, int]) -> None:
         depths[queue] = queues.depth(queue)
     if depths[queue] > 0 and quiet_s < RING_IN_QUEUE_S:
         return
-    if quiet_s < min(RING_AFTER_S * 2**operation.rings, RING_ANYWAY_S) and not operation.run_after:
+    if quiet_s < _pause_s(operation.rings) and not operation.run_after:
         return
     if ledger.ring(operation.id, operation.dispatched_at):
         dispatch.publish(operation)
