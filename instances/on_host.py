@@ -15,7 +15,7 @@ import networking.invariants
 import networking.services
 from computecloud.config import CONFIG
 from computecloud.wire.errors import Conflict
-from hypervisors.driver import PowerState
+from hypervisors.driver import CallOverran, PowerState
 from instances import addresses, guests, transitions
 from instances.checks import LAST_EPOCH
 from instances.models import Instance
@@ -113,12 +113,16 @@ def stale_by_the_ledger(host: str) -> dict[UUID, int]:
 def _remove_copy(subject_id: UUID, epoch: int) -> None:
     if not PROCESS.lock(subject_id):
         raise NotClean(f"a step still runs on server {subject_id}, which is not here any more")
+    pending = None
     try:
         for node in driver().nodes():
             driver().destroy(node.name, subject_id, epoch)
             driver().remove_disks(node.name, subject_id, epoch)
+    except CallOverran as overrun:
+        pending = overrun.pending
+        raise
     finally:
-        PROCESS.unlock(subject_id)
+        PROCESS.unlock(subject_id, pending)
     if epoch == LAST_EPOCH:  # a step that was cut off may have made them again
         networking.services.unbind(subject_id)
 

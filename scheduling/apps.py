@@ -11,7 +11,7 @@ class SchedulingConfig(AppConfig):
 
     def ready(self) -> None:
         """Report nodes when a host is taken, and whenever its audit is due."""
-        from scheduling import audit, figures, report  # noqa: F401
+        from scheduling import audit, explanation, figures, report  # noqa: F401
         from workers import events
 
         events.on("host.taken", report.report)

@@ -2,12 +2,19 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
+from django.db.models import Exists, OuterRef
+
+from computecloud.config import CONFIG
 from scheduling.filters import FILTERS
 from scheduling.models import Decision
+from workers import expiry
+from workers.models import Subject, utc_now
+
+BATCH = 1_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,3 +89,17 @@ def _verdicts(decision: Decision) -> Iterator[Verdict]:
         removed = verdict.get("removed", 0)
         left -= removed
         yield Verdict(name, verdict.get("words") or rules[name], removed, verdict.get("nodes", []), left)
+
+
+def forget_old() -> int:
+    """Remove the decisions about what is gone, when their operations are due for the archive; returns how many."""
+    before = utc_now() - timedelta(days=CONFIG.archive_after_days)
+    there = Subject.objects.filter(id=OuterRef("consumer_id"))
+    gone = Decision.objects.filter(~Exists(there), created_at__lt=before).order_by("id")
+    removed = 0
+    while ids := list(gone.values_list("id", flat=True)[:BATCH]):
+        removed += Decision.objects.filter(id__in=ids).delete()[0]
+    return removed
+
+
+expiry.REMOVALS["decisions about what is gone"] = forget_old

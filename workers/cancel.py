@@ -35,7 +35,7 @@ def cancel(operation_id: UUID, *, by: str) -> Operation:
     if operation is None:
         raise _refusal(operation_id)
     # What this version does not know was accepted by a newer one, and a worker of that turns it back.
-    known = operation.kind in workflow.registered()
+    known = workflow.find(operation.kind) is not None
     turned = known and operation.state != State.UNDOING and recovery.turn_back_cancelled(operation)
     log.info("operation.cancelled", operation_id=str(operation_id), by=by, turned=turned)
     operation.refresh_from_db()

@@ -12,7 +12,7 @@ from typing import TextIO
 from uuid import NAMESPACE_DNS, uuid5
 
 import structlog
-from django.db import DatabaseError, close_old_connections, transaction
+from django.db import DatabaseError, InterfaceError, close_old_connections, transaction
 from django.db.models import F
 
 from computecloud.config import CONFIG
@@ -124,7 +124,7 @@ class HostWorker:
         while not self._stopping.wait(interval_s):
             try:
                 work()
-            except DatabaseError as error:
+            except (DatabaseError, InterfaceError) as error:
                 log.warning("host.database", error=str(error))
                 close_old_connections()
 

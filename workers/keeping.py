@@ -8,7 +8,7 @@ import threading
 import time
 
 import structlog
-from django.db import DatabaseError, close_old_connections
+from django.db import DatabaseError, InterfaceError, close_old_connections
 
 from computecloud.config import CONFIG
 from workers import recovery
@@ -35,7 +35,7 @@ def _keep() -> None:
             PROCESS.renew(CONFIG.lease_s)
             PROCESS.drop_lost_batons()
             free_forgotten(time.monotonic())
-        except DatabaseError as error:
+        except (DatabaseError, InterfaceError) as error:
             log.warning("worker.database", error=str(error))
             close_old_connections()
 

@@ -332,11 +332,13 @@ def give_back(token: str) -> bool:
 
 
 def renew(tokens: list[str], *, lease_s: float) -> None:
-    """Extend these leases from now."""
+    """Extend these leases from now, but those of operations whose time is up: their steps may hang."""
     marks = ", ".join(f"%(t{i})s" for i in range(len(tokens)))
     values: dict[str, Any] = {f"t{i}": token for i, token in enumerate(tokens)}
-    values["until"] = clock.now() + lease_s
-    statement = f"UPDATE workers_operation SET lease_until = %(until)s WHERE lease_token IN ({marks})"  # noqa: S608
+    values["now"] = clock.now()
+    values["until"] = values["now"] + lease_s
+    ours = f"lease_token IN ({marks}) AND deadline > %(now)s"
+    statement = f"UPDATE workers_operation SET lease_until = %(until)s WHERE {ours}"  # noqa: S608
     sql.execute(statement, values)
 
 

@@ -56,7 +56,11 @@ def sweep() -> None:
     _each(lost_hosts.left_waiting(_active())[:BATCH], lost_hosts.let_go)
     depths: dict[str, int] = {}
     due = _active().filter(
-        lease_token=None, admitted=True, run_after__lte=now, dispatched_at__lt=now - RING_AFTER_S
+        _is_rung_again(now),
+        lease_token=None,
+        admitted=True,
+        run_after__lte=now,
+        dispatched_at__lt=now - RING_AFTER_S,
     )
     woken = _active().filter(lease_token=None, admitted=True, run_after__gt=0, run_after__lte=now, rings=0)
     first = list(woken[:BATCH])
@@ -98,10 +102,8 @@ def take_over_host(host: str) -> int:
     itself by then: RabbitMQ delivers while a worker still asks for its second queue.
     """
     lost = list(_leased().filter(lease_worker__startswith=f"{host}:").exclude(lease_worker=PROCESS.name))
-    for operation in lost:
-        free(operation, f"worker {operation.lease_worker} died")
-    for operation in _active().filter(host=host, lease_token=None, admitted=True):
-        dispatch.publish(operation)
+    _each(lost, lambda operation: free(operation, f"worker {operation.lease_worker} died"))
+    _each(_active().filter(host=host, lease_token=None, admitted=True), dispatch.publish)
     return len(lost)
 
 
@@ -120,8 +122,7 @@ def take_over_control(prefix: str) -> int:
         for operation in _leased().filter(lease_worker__startswith=prefix)
         if not Path(f"/proc/{operation.lease_worker.removeprefix(prefix)}").exists()
     ]
-    for operation in lost:
-        free(operation, f"worker {operation.lease_worker} died")
+    _each(lost, lambda operation: free(operation, f"worker {operation.lease_worker} died"))
     _publish_fetched()
     return len(lost)
 
@@ -292,6 +293,21 @@ def _leased() -> QuerySet[Operation]:
     return Operation.objects.filter(lease_token__isnull=False).order_by("lease_until")
 
 
+def _pause_s(rings: int) -> float:
+    """Return how long what was rung so often is not rung again."""
+    return float(min(RING_AFTER_S * 2**rings, RING_ANYWAY_S))
+
+
+def _is_rung_again(now: float) -> Q:
+    """Return what is not in such a pause: many that are, on a host that is down, would fill every batch."""
+    where = Q(run_after__gt=0) | Q(dispatched_at__lt=now - RING_ANYWAY_S)
+    rings = 0
+    while (pause_s := _pause_s(rings)) < RING_ANYWAY_S:
+        where |= Q(rings=rings, dispatched_at__lte=now - pause_s)
+        rings += 1
+    return where
+
+
 def _ring(operation: Operation, now: float, depths: dict[str, int]) -> None:
     """Publish an operation again; later where its queue is not empty, for its message may be in there."""
     links = dispatch.links_of(operation)
@@ -303,7 +319,7 @@ def _ring(operation: Operation, now: float, depths: dict[str, int]) -> None:
         depths[queue] = queues.depth(queue)
     if depths[queue] > 0 and quiet_s < RING_IN_QUEUE_S:
         return
-    if quiet_s < min(RING_AFTER_S * 2**operation.rings, RING_ANYWAY_S) and not operation.run_after:
+    if quiet_s < _pause_s(operation.rings) and not operation.run_after:
         return
     if ledger.ring(operation.id, operation.dispatched_at):
         dispatch.publish(operation)

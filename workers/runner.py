@@ -20,6 +20,8 @@ from workers.workflow import HOST, Context, Step, Wait, Workflow
 
 log = structlog.get_logger()
 
+NEWER_AFTER_S = 2.0  # what only a newer version knows is rung for so much later, for one of its workers
+
 
 def run(operation_id: UUID, direction: str, cursor: int) -> Outcome:
     """Run one step, or find that it is not ours to run."""
@@ -34,7 +36,14 @@ def run(operation_id: UUID, direction: str, cursor: int) -> Outcome:
         if taken is None:
             return Outcome.STOP
         ctx = taken
-    flow, ctx.token = workflow.get(ctx.kind), lease.token
+    ctx.token = lease.token
+    flow = workflow.find(ctx.kind)
+    if flow is None:
+        log.warning("message.not_understood", task="step", kind=ctx.kind, operation_id=str(operation_id))
+        ledger.pause(
+            lease, after_s=NEWER_AFTER_S, counts=False, reason="it waits for a worker of a newer version"
+        )
+        return Outcome.STOP
     with structlog.contextvars.bound_contextvars(
         request_id=ctx.request_id,
         operation_id=str(operation_id),

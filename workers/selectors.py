@@ -90,7 +90,7 @@ def step_of(one: Past) -> str | None:
     """Return the name of the step that is next, or running; None where the operation has ended, or finishes."""
     if not isinstance(one, Operation) or one.state not in ACTIVE:
         return None
-    flow = workflow.registered().get(one.kind)
+    flow = workflow.find(one.kind)
     if flow is None or not 0 <= one.cursor < len(flow.steps):
         return None
     name = flow.steps[one.cursor].name

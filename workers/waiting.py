@@ -126,7 +126,7 @@ def _hosts_down(operations: list[Operation]) -> set[str]:
 
 
 def _for_its_worker(operation: Operation, down: set[str]) -> Waiting:
-    flow = workflow.registered().get(operation.kind)
+    flow = workflow.find(operation.kind)
     if flow is None:  # accepted by a newer version, beside which this process still runs
         return Waiting(
             f"waits for a worker of a version that knows {operation.kind}", told="waits for a worker"

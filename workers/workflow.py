@@ -176,6 +176,11 @@ def get(kind: str) -> Workflow:
     return _registry[kind]
 
 
+def find(kind: str) -> Workflow | None:
+    """Return the workflow of this kind; None where only a newer version knows it."""
+    return _registry.get(kind)
+
+
 def registered() -> dict[str, Workflow]:
     """Return every workflow by its kind."""
     return dict(_registry)

@@ -3,11 +3,13 @@
 import itertools
 import uuid
 from collections.abc import Iterator
+from concurrent.futures import Future
 
 import pytest
 
 import networking.services
 from hypervisors import registry
+from hypervisors.driver import CallOverran
 from instances import on_host
 from instances.models import Instance
 from networking.models import Port
@@ -330,3 +332,28 @@ def test_a_boot_that_has_left_a_host_is_none_of_that_host_s_from_then_on(world: 
     Host.objects.filter(name="first").update(enabled=False)
     assert hosts.drive(operation.id).host == "second"
     lives_on_the_second_alone(hosts, instance)
+
+
+def test_a_clean_up_whose_call_has_not_returned_keeps_the_subject_locked_until_it_has(
+    world: World, hosts: TwoHosts, monkeypatch: pytest.MonkeyPatch
+):
+    instance, operation = world.boot()
+    hosts.drive(operation.id)
+    Footprint.objects.create(
+        subject_id=instance.id, operation_id=operation.id, step="disks", kind="disks", host="second", name="x"
+    )
+    pending: Future[None] = Future()
+
+    def overrun(*_: object) -> None:
+        raise CallOverran("slow", pending)
+
+    with hosts.working_at("second"):
+        with monkeypatch.context() as patch:
+            patch.setattr(hosts.drivers["second"], "destroy", overrun)
+            with pytest.raises(CallOverran):
+                on_host.clean_up("second")
+        with pytest.raises(NotClean):
+            on_host.clean_up("second")
+        pending.set_result(None)
+        on_host.clean_up("second")
+    assert not Footprint.objects.filter(host="second").exists()

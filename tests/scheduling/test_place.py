@@ -2,16 +2,18 @@
 
 import threading
 import uuid
+from datetime import timedelta
 
 import pytest
 from django.db import connection, transaction
 
+from computecloud.config import CONFIG
 from computecloud.wire.errors import InvalidInput
 from scheduling import claims, place, query, report, selectors
 from scheduling.models import Allocation, Decision, Inventory, Node
 from tests.scheduling.conftest import facts, request
-from workers import audits
-from workers.models import Finding, Host
+from workers import audits, expiry
+from workers.models import Finding, Host, Subject, utc_now
 
 
 def placed(wanted, operation_id=None):
@@ -289,3 +291,16 @@ def test_a_host_that_is_gone_from_the_fleet_keeps_its_history(host_with):
     host_with("a")
     Host.objects.update(forced_down=True)
     assert Node.objects.count() == 1
+
+
+@pytest.mark.django_db
+def test_a_decision_goes_with_its_consumer_once_its_operation_is_due_for_the_archive():
+    old = utc_now() - timedelta(days=CONFIG.archive_after_days + 1)
+    there, gone, fresh = (uuid.uuid4() for _ in range(3))
+    Subject.objects.create(id=there, type="instance")
+    for consumer, at in ((there, old), (gone, old), (fresh, utc_now())):
+        Decision.objects.create(
+            operation_id=uuid.uuid4(), consumer_id=consumer, considered=1, verdicts=[], created_at=at
+        )
+    assert list(expiry.look("")) == ["removed 1 decisions about what is gone"]
+    assert set(Decision.objects.values_list("consumer_id", flat=True)) == {there, fresh}

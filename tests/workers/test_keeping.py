@@ -4,7 +4,7 @@ import time
 
 import pytest
 
-from workers import keeping
+from workers import keeping, recovery
 from workers.ledger import Lease
 from workers.models import Operation, StepRun
 from workers.process import PROCESS
@@ -48,3 +48,16 @@ def test_a_lease_of_another_worker_is_left_alone(leased: Operation):
     for now_s in (100.0, 200.0):
         keeping.free_forgotten(now_s)
     assert Operation.objects.get().lease_token == "t"
+
+
+def test_a_step_that_hangs_keeps_its_operation_no_longer_than_that_s_time(leased: Operation):
+    with PROCESS.running(Lease(leased.id, 0, "running", "t")):
+        Operation.objects.update(lease_until=time.time() - 1)
+        PROCESS.renew(30.0)
+        recovery.sweep()
+        assert Operation.objects.get().lease_token == "t", "it has time left"
+        Operation.objects.update(lease_until=time.time() - 1, deadline=time.time() - 1)
+        PROCESS.renew(30.0)
+        recovery.sweep()
+    operation = Operation.objects.get()
+    assert (operation.state, operation.lease_token) == ("undoing", None)

@@ -5,8 +5,9 @@ import uuid
 import pytest
 from celery.exceptions import Ignore
 
-from workers import messages, recovery, tasks
+from workers import clock, messages, recovery, runner, tasks
 from workers.models import Operation, State
+from workers.outcome import Outcome
 
 ID = uuid.UUID(int=7)
 
@@ -51,3 +52,27 @@ def test_any_other_task_drops_what_it_does_not_take(task):
 
 def test_periodic_work_that_only_a_newer_beat_knows_does_nothing():
     recovery.run_periodic("of tomorrow")
+
+
+def test_an_operation_of_a_kind_that_only_newer_workers_know_is_left_to_them(accepted):
+    operation = accepted()
+    Operation.objects.update(kind="of tomorrow")
+    assert runner.run(operation.id, "do", 0) is Outcome.STOP
+    after = Operation.objects.get(id=operation.id)
+    assert (after.lease_token, after.attempt) == (None, 0)
+    assert after.run_after > clock.now()
+
+
+def test_a_lost_lease_of_a_kind_that_only_newer_workers_know_holds_up_no_other(accepted):
+    for operation, kind in ((accepted(), "of tomorrow"), (accepted(), "toy")):
+        held = {
+            "lease_token": operation.id.hex,
+            "lease_worker": "toyhost:1:99",
+            "lease_until": clock.now() + 60,
+        }
+        Operation.objects.filter(id=operation.id).update(kind=kind, state=State.RUNNING, attempt=1, **held)
+    recovery.take_over_host("toyhost")
+    assert dict(Operation.objects.values_list("kind", "lease_worker").filter(lease_token=None)) == {
+        "toy": "toyhost:1:99"
+    }
+    Operation.objects.update(lease_token=None)

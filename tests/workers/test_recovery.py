@@ -298,3 +298,16 @@ def test_a_removal_that_goes_on_without_its_host_while_it_waits_for_its_turn_kee
     assert admission.admit_next() == removal.id
     assert 55 < rows.get().deadline - time.time() <= 60
     assert Drive(removal.id).run().state == "succeeded"
+
+
+def test_what_is_rung_for_now_and_then_holds_up_nothing_that_was_lost_just_now(accepted, monkeypatch):
+    empty_queue()
+    monkeypatch.setattr(recovery, "BATCH", 2)
+    lost, *waiting = [accepted() for _ in range(4)]
+    empty_queue()
+    now = time.time()
+    Operation.objects.filter(id__in=[one.id for one in waiting]).update(dispatched_at=now - 40, rings=6)
+    Operation.objects.filter(id=lost.id).update(dispatched_at=now - 4)
+    recovery.sweep()
+    assert {one.rings for one in Operation.objects.filter(id__in=[one.id for one in waiting])} == {6}
+    assert Operation.objects.get(id=lost.id).rings == 1
