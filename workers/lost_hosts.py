@@ -36,9 +36,8 @@ def let_go(operation: Operation) -> None:
 def _go_on(flow: Workflow, operation: Operation) -> None:
     cursor = route.next_cursor(flow, operation.params, None, operation.cursor)
     idle = Operation.objects.filter(id=operation.id, lease_token=None, state__in=ACTIVE)
-    idle.filter(admitted=True).update(
-        dispatched_at=clock.now()
-    )  # the time of one that waits counts from there
+    # For one that waits to be admitted, dispatched_at is when its time began to stand still.
+    idle.filter(admitted=True).update(dispatched_at=clock.now())
     idle.update(host=None, cursor=cursor, attempt=0, run_after=0)
     dispatch.publish_id(operation.id)
 

@@ -40,9 +40,9 @@ def run(operation_id: UUID, direction: str, cursor: int) -> Outcome:
     flow = workflow.find(ctx.kind)
     if flow is None:
         log.warning("message.not_understood", task="step", kind=ctx.kind, operation_id=str(operation_id))
-        ledger.pause(
-            lease, after_s=NEWER_AFTER_S, counts=False, reason="it waits for a worker of a newer version"
-        )
+        why = "it waits for a worker of a newer version"
+        if not ledger.pause(lease, after_s=NEWER_AFTER_S, counts=False, reason=why):
+            ledger.give_back(lease.token)  # a delete has overtaken it, and waits for this lease
         return Outcome.STOP
     with structlog.contextvars.bound_contextvars(
         request_id=ctx.request_id,

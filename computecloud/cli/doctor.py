@@ -101,15 +101,13 @@ def _examined(name: str, check: "Check", *, fix: bool, pause: Callable[[float], 
     """Check one invariant. Whatever its check or mending raises is a finding, and the others are checked still."""
     finding = Finding(name)
     try:
-        if found := list(check()):
-            pause(SECOND_LOOK_AFTER_S)
-            found = _still(found, check)
+        found = _broken(check, pause)
         fixable = [violation for violation in found if violation.fix is not None] if fix else []
         for violation in fixable:
             if violation.fix is not None:
                 violation.fix()
         if fixable:
-            before, found = fixable, _still(found, check)
+            before, found = fixable, _broken(check, pause)
             still = {violation.what for violation in found}
             finding.mended = [violation.what for violation in before if violation.what not in still]
         finding.left = [(violation.what, violation.mend) for violation in found]
@@ -118,10 +116,13 @@ def _examined(name: str, check: "Check", *, fix: bool, pause: Callable[[float], 
     return finding
 
 
-def _still(seen: "list[Violation]", check: "Check") -> "list[Violation]":
-    """Look again; returns what was seen before too, whatever its numbers are now."""
-    known = {_without_numbers(violation) for violation in seen}
-    return [violation for violation in check() if _without_numbers(violation) in known]
+def _broken(check: "Check", pause: Callable[[float], None]) -> "list[Violation]":
+    """Return what is broken at two looks, whatever its numbers are at the second."""
+    seen = {_without_numbers(violation) for violation in check()}
+    if not seen:
+        return []
+    pause(SECOND_LOOK_AFTER_S)
+    return [violation for violation in check() if _without_numbers(violation) in seen]
 
 
 def _without_numbers(violation: "Violation") -> str:

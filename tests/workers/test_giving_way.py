@@ -1,17 +1,20 @@
 """Whoever lost its operation meanwhile ends nothing, turns nothing back, and frees what is its own alone."""
 
+from dataclasses import replace
+
 import pytest
 
 from computecloud.wire.errors import Conflict
 from tests.workers import toy
 from tests.workers.test_guards import GOING_BACK, OURS, context, lease, row, stands
 from tests.workers.test_recovery import overtake
-from workers import probes, recovery, runner, secrets, undoing
+from workers import probes, recovery, runner, secrets, undoing, workflow
 from workers.ledger import DO
 from workers.models import Footprint, Operation, Secret, StepRun, SubjectLock
-from workers.outcome import Outcome
+from workers.outcome import Outcome, Overtaken
 from workers.process import PROCESS
 from workers.testing import Drive, Fault, failure
+from workers.workflow import Context, Wait
 
 
 @pytest.mark.parametrize("params", [{}, {"again": True}], ids=["it ends", "it begins anew"])
@@ -134,12 +137,16 @@ def test_what_was_overtaken_in_a_step_that_was_to_come_again_holds_nothing(accep
     assert holds_nothing(operation)
 
 
-def test_what_was_overtaken_while_its_subject_was_busy_on_the_host_holds_nothing(accepted):
-    operation = accepted()
+def overtaken_between_two_steps(operation: Operation) -> Operation:
     secrets.keep(operation, {"admin_pass": "x"})
     runner.run(operation.id, DO, 0)
     runner.run(operation.id, DO, 1)
     overtake(operation)
+    return operation
+
+
+def test_what_was_overtaken_while_its_subject_was_busy_on_the_host_holds_nothing(accepted):
+    operation = overtaken_between_two_steps(accepted())
     assert PROCESS.lock(operation.subject_id)
     try:
         assert runner.run(operation.id, DO, 3) is Outcome.OVERTAKEN
@@ -149,14 +156,49 @@ def test_what_was_overtaken_while_its_subject_was_busy_on_the_host_holds_nothing
 
 
 def test_what_was_overtaken_between_two_steps_holds_nothing_once_its_message_is_lost(accepted):
-    operation = accepted()
-    secrets.keep(operation, {"admin_pass": "x"})
-    runner.run(operation.id, DO, 0)
-    runner.run(operation.id, DO, 1)
-    overtake(operation)
+    operation = overtaken_between_two_steps(accepted())
     assert row(operation.id)["lease_token"] is not None
     PROCESS.drop_batons()
     assert holds_nothing(operation)
+
+
+def test_what_was_overtaken_while_its_undo_was_to_wait_holds_nothing(accepted):
+    operation = accepted()
+    secrets.keep(operation, {"admin_pass": "x"})
+    stands(operation, **GOING_BACK)
+
+    def waits(_: Context) -> Wait:
+        overtake(operation)
+        return Wait(1.0, "it takes long")
+
+    step = replace(toy.TOY.steps[1], undo=waits)
+    with pytest.raises(Overtaken):
+        undoing.undo(toy.TOY, step, lease(operation, "undoing"), context(operation))
+    assert undoing.give_way(toy.TOY, lease(operation, "undoing"), context(operation)) is Outcome.OVERTAKEN
+    assert holds_nothing(operation)
+
+
+def test_what_was_overtaken_while_a_worker_found_that_it_does_not_know_it_holds_nothing(
+    accepted, monkeypatch
+):
+    operation = accepted()
+    secrets.keep(operation, {"admin_pass": "x"})
+    monkeypatch.setattr(workflow, "find", lambda _: overtake(operation) and None)
+    assert runner.run(operation.id, DO, 0) is Outcome.STOP
+    assert holds_nothing(operation)
+
+
+def test_what_was_taken_again_while_it_was_to_fail_goes_on(accepted, monkeypatch):
+    operation = accepted()
+
+    def taken_meanwhile(_: Context) -> None:
+        stands(operation, lease_token="another")
+
+    before = row(operation.id)
+    monkeypatch.setitem(workflow._registry, "toy", replace(toy.TOY, undone=taken_meanwhile))
+    recovery.fail(operation, "too late")
+    assert row(operation.id) == before, "what the workflow wrote is not kept either"
+    assert SubjectLock.objects.filter(operation=operation).exists()
 
 
 def test_what_was_overtaken_after_its_lease_was_seen_to_run_out_holds_nothing(accepted):
