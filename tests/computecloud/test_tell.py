@@ -161,6 +161,18 @@ def test_what_is_gone_at_a_second_look_was_work_under_way(
     assert diagnosed(fix=fix)[1] == [HOLDS]
 
 
+def test_what_mending_has_brought_about_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    broken = ["a lock is held by nobody"]
+
+    def mend() -> None:
+        broken[:] = ["a server has no lock"]
+
+    checks = {"locks": lambda: [Violation(what, fix=mend) for what in broken]}
+    monkeypatch.setattr(invariants, "_checks", checks)
+    said, statuses = diagnosed(fix=True)
+    assert ("a server has no lock" in said, statuses) == (True, [BROKEN])
+
+
 def test_what_is_broken_with_other_numbers_at_a_second_look_is_broken(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
