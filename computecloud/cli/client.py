@@ -119,10 +119,12 @@ class Client:
     ) -> tuple[bytes, HTTPMessage]:
         connection = self._connected()
         try:
-            connection.request(method, path, body, dict(headers))
+            is_whole = _sent_whole(connection, method, path, body, headers)
             answer = connection.getresponse()
             content = answer.read()
             self._used_at = time.monotonic()
+            if not is_whole:
+                connection.close()
         except (OSError, http.client.HTTPException) as error:
             connection.close()
             raise Failure(
@@ -141,6 +143,17 @@ class Client:
         if self._connection is None:
             self._connection = self._connect(timeout_s=TIMEOUT_S)
         return self._connection
+
+
+def _sent_whole(
+    connection: http.client.HTTPConnection, method: str, path: str, body: Any, headers: Mapping[str, str]
+) -> bool:
+    """Send a request; False where the server took no more of its body: the answer that says why is there."""
+    try:
+        connection.request(method, path, body, dict(headers))
+    except (BrokenPipeError, ConnectionResetError):
+        return False
+    return True
 
 
 def _words(content: bytes) -> str:

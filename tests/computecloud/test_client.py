@@ -1,6 +1,7 @@
 """The command line's client: what it sends, and what it makes of refusals in each service's form."""
 
 import json
+import socket
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -123,3 +124,25 @@ def test_nobody_there_is_a_failure_that_says_what_to_do(tmp_path: Path) -> None:
     with pytest.raises(Failure, match="the web server does not answer") as caught:
         Client("127.0.0.1", 1, "demo", "secret", tmp_path / "web.log").get("/compute/v2.1/servers")
     assert caught.value.advice == "run bin/up again"
+
+
+def test_a_refusal_in_the_middle_of_an_upload_is_read(tmp_path: Path) -> None:
+    image = tmp_path / "image.raw"
+    with image.open("wb") as file:
+        file.truncate(64 * 2**20)
+    listening = socket.create_server(("127.0.0.1", 0))
+
+    def refuse() -> None:
+        connection, _ = listening.accept()
+        with connection, connection.makefile("rb") as asked:
+            while asked.readline().strip():
+                pass
+            connection.sendall(b"HTTP/1.1 413 Too Large\r\nContent-Length: 7\r\n\r\nno room")
+
+    server = threading.Thread(target=refuse, daemon=True)
+    server.start()
+    port = listening.getsockname()[1]
+    client = Client("127.0.0.1", port, "demo", "secret", tmp_path / "web.log", _token="t")
+    with listening, pytest.raises(Refused, match="413: no room"):
+        client.upload("/image/v2/images/x/file", image)
+    server.join()
