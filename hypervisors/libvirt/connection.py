@@ -1,7 +1,7 @@
-"""One connection to libvirtd that is always there when libvirtd is: opened late, kept alive, opened again.
+"""The way to libvirtd, which is there whenever libvirtd is: opened late, kept alive, opened again.
 
-Opening may hang as any call may, so a thread of its own does it. Once a call has overrun, the connection is doubted:
-calls fail at once until the call that overran returns, or a fresh connection is open.
+Opening may hang as any call may, so a thread of its own does it. Once a call has overrun, libvirtd is doubted: calls
+fail at once until the call that overran returns, or a fresh connection is open.
 """
 
 import threading
@@ -16,6 +16,7 @@ import structlog
 
 from hypervisors.driver import CallOverran, HypervisorUnavailable
 from hypervisors.libvirt import errors
+from hypervisors.libvirt.lines import Lines
 from hypervisors.libvirt.timed import TimedCalls
 
 T = TypeVar("T")
@@ -23,15 +24,16 @@ Prepare = Callable[[Any], Callable[[], None]]
 log = structlog.get_logger()
 
 SLOTS = 16
+JOB_SLOTS = 4  # apart from the others: a job may last for as long as a guest's memory takes to a disk
 RETRY_S = 1.0  # between attempts to open
 PATIENCE_S = 3.0  # callers wait this long for an attempt to open, counted from its start
-KEEPALIVE_S, KEEPALIVE_COUNT = 5, 5  # a libvirtd silent for 30 s has lost the connection
 
 
 class Connection:
-    """Calls libvirt with time limits.
+    """Calls libvirt with time limits, each call on a line of its own.
 
-    `prepare` is run on every fresh connection before its first call, what it returns before that connection is closed.
+    What a call gets from its line (a domain) belongs to that line and stays within the call. `prepare` is run on the
+    first line whenever libvirtd is reached afresh, what it returns before that line is closed.
     """
 
     def __init__(self, uri: str, *, limit_s: float, prepare: Prepare = lambda _: _nothing) -> None:
@@ -39,8 +41,9 @@ class Connection:
         self._limit_s = limit_s
         self._prepare = prepare
         self._calls = TimedCalls(SLOTS)
+        self._jobs = TimedCalls(JOB_SLOTS)
         self._changed = threading.Condition()
-        self._connect: Any = None
+        self._lines: Lines | None = None
         self._release: Callable[[], None] = _nothing
         self._doubted = False
         self._closed = False
@@ -56,12 +59,20 @@ class Connection:
         Raises HypervisorUnavailable (nothing was done), CallOverran, and what errors.translate makes of libvirt's.
         """
         limit_s = limit_s or self._limit_s
-        connect = self._usable(limit_s)
+        lines = self._usable(limit_s)
         try:
-            return self._calls.run(what, partial(self._translated, what, connect, work), limit_s)
+            return self._calls.run(what, partial(self._on_a_line, what, lines, work), limit_s)
         except CallOverran as overrun:
             self._doubt(what, overrun.pending)
             raise
+
+    def job(self, what: str, work: Callable[[Any], T], *, patience_s: float) -> T:
+        """Return work(connection), which may rightly take for ever: that it overruns is no reason to doubt libvirtd.
+
+        Raises as call does, CallOverran once patience_s is over.
+        """
+        lines = self._usable(patience_s)
+        return self._jobs.run(what, partial(self._on_a_line, what, lines, work), patience_s)
 
     def wake(self) -> None:
         """Open in the background, and keep trying."""
@@ -75,7 +86,7 @@ class Connection:
             self._put_away()
             self._changed.notify_all()
 
-    def _usable(self, limit_s: float) -> Any:
+    def _usable(self, limit_s: float) -> Lines:
         with self._changed:
             attempts = self._attempts
             if not self._is_usable():
@@ -87,23 +98,29 @@ class Connection:
                 )
             if self._closed:
                 raise HypervisorUnavailable(f"the connection to {self._uri} is closed")
-            if not self._is_usable():
+            if self._lines is None or not self._is_usable():
                 raise HypervisorUnavailable(
                     f"libvirt does not answer at {self._uri}: {self._reason or 'it hangs'}"
                 )
-            return self._connect
+            return self._lines
 
     def _is_usable(self) -> bool:
-        return self._connect is not None and not self._doubted and bool(self._connect.isAlive())
+        return self._lines is not None and not self._doubted and self._lines.is_alive()
 
-    def _translated(self, what: str, connect: Any, work: Callable[[Any], T]) -> T:
+    def _on_a_line(self, what: str, lines: Lines, work: Callable[[Any], T]) -> T:
         try:
-            return work(connect)
+            line = lines.take()
         except libvirt.libvirtError as error:
-            connected = bool(connect.isAlive())  # libvirtd's own troubles with others have the same codes
+            raise HypervisorUnavailable(f"{what}: not begun, no line to {self._uri}: {error}") from error
+        try:
+            return work(line)
+        except libvirt.libvirtError as error:
+            connected = bool(line.isAlive())  # libvirtd's own troubles with others have the same codes
             if not connected:
-                self._lose(connect)
+                self._lose(lines)
             raise errors.translate(what, error, connected=connected) from error
+        finally:
+            lines.give_back(line)
 
     def _doubt(self, what: str, pending: Future[Any]) -> None:
         log.warning("libvirt.call_overran", call=what, uri=self._uri)
@@ -118,9 +135,9 @@ class Connection:
             self._doubted = False
             self._changed.notify_all()
 
-    def _lose(self, connect: Any) -> None:
+    def _lose(self, lines: Lines) -> None:
         with self._changed:
-            if connect is not self._connect or self._closed:
+            if lines is not self._lines or self._closed:
                 return
             self._put_away()
             self._reason = "the connection was lost"
@@ -128,15 +145,15 @@ class Connection:
         log.warning("libvirt.connection_lost", uri=self._uri)
 
     def _put_away(self) -> None:
-        """Have no connection any more; the lock is held.
+        """Have no line any more; the lock is held.
 
-        The old one is let go in a thread, since a hung libvirtd hangs that, too. It closes itself once no call in
-        flight uses it any more: closed under a call, libvirt would work on freed memory.
+        The old ones are let go in a thread, since a hung libvirtd hangs that, too. One with a call in flight closes
+        itself once that returns: closed under a call, libvirt would work on freed memory.
         """
-        if self._connect is not None:
-            ends = (self._release, self._connect.unregisterCloseCallback)
+        if self._lines is not None:
+            ends = (self._release, self._lines.close)
             threading.Thread(target=_retire, args=ends, name="libvirt-retire", daemon=True).start()
-        self._connect, self._release = None, _nothing
+        self._lines, self._release = None, _nothing
 
     def _open_soon(self) -> None:
         """Start the thread that opens, or let it not wait for its next attempt; the lock is held."""
@@ -155,10 +172,10 @@ class Connection:
                 self._reason = reason
                 if fresh is not None:
                     self._put_away()
-                    self._connect, self._release, self._doubted = fresh, release, False
+                    self._lines, self._release, self._doubted = fresh, release, False
                 if self._closed:
                     self._put_away()
-                self._opening = not self._closed and not (fresh is not None and fresh.isAlive())
+                self._opening = not self._closed and not (fresh is not None and fresh.is_alive())
                 self._changed.notify_all()
                 if not self._opening:
                     return
@@ -166,24 +183,18 @@ class Connection:
                 self._changed.wait_for(lambda: self._hurry or self._closed, timeout=RETRY_S)
                 self._attempt_began = time.monotonic()
 
-    def _attempt(self) -> tuple[Any, Callable[[], None], str]:
-        """Return a fresh connection and what ends it, or None and why there is none."""
+    def _attempt(self) -> tuple[Lines | None, Callable[[], None], str]:
+        """Return fresh lines and what ends them, or None and why there are none."""
         run_event_loop()
         try:
-            fresh = libvirt.open(self._uri)
-            _keep_alive(fresh)
-            fresh.registerCloseCallback(lambda connect, _reason, _: self._lose(connect), None)
-            return fresh, self._prepare(fresh), ""
+            fresh = Lines(self._uri, lost=self._lose)
         except libvirt.libvirtError as error:
             return None, _nothing, str(error)
-
-
-def _keep_alive(connect: Any) -> None:
-    try:
-        connect.setKeepAlive(KEEPALIVE_S, KEEPALIVE_COUNT)
-    except libvirt.libvirtError as error:
-        if error.get_error_code() != libvirt.VIR_ERR_NO_SUPPORT:
-            raise
+        try:
+            return fresh, self._prepare(fresh.first), ""
+        except libvirt.libvirtError as error:
+            _retire(fresh.close)
+            return None, _nothing, str(error)
 
 
 def _nothing() -> None:

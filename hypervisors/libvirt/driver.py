@@ -1,6 +1,7 @@
 """The driver of one libvirtd: one node, whose guests are domains with a folder each."""
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from typing import Any, TypeVar
@@ -57,9 +58,10 @@ _UNDEFINE = (
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """A domain as it was looked at."""
+    """A domain as it was looked at; each call looks it up on its own line."""
 
-    domain: Any
+    uuid: UUID
+    name: str
     marks: Marks | None
     power: PowerState
     active: bool  # has a process; one that is SUSPENDED may have one, asleep
@@ -90,7 +92,7 @@ class LibvirtDriver:
             prepare=DomainEvents(self._node, self._announcer).subscribe,
         )
         self._files = TimedCalls(FILE_SLOTS)
-        self._memory = memory.Transfers(self._connection.call)
+        self._memory = memory.Transfers(self._connection)
         self._folders = GuestFolders(options.host_dir / "guests")
         self._closed = False
 
@@ -152,7 +154,7 @@ class LibvirtDriver:
             self._unless_off(
                 "press the power button",
                 seen,
-                lambda: seen.domain.shutdownFlags(libvirt.VIR_DOMAIN_SHUTDOWN_ACPI_POWER_BTN),
+                lambda domain: domain.shutdownFlags(libvirt.VIR_DOMAIN_SHUTDOWN_ACPI_POWER_BTN),
             )
 
     def power_off(self, node: str, uuid: UUID, epoch: int) -> None:
@@ -163,7 +165,7 @@ class LibvirtDriver:
         """Reset the guest; one asleep, off or kept in a file boots afresh. Raises GuestNotFound."""
         seen = self._present(node, uuid, epoch)
         if seen.active and seen.power is not PowerState.SUSPENDED:
-            self._unless_off("reset the guest", seen, lambda: seen.domain.reset(0))
+            self._unless_off("reset the guest", seen, lambda domain: domain.reset(0))
         else:
             self._switch_off(seen)
         self._run(uuid)
@@ -172,20 +174,20 @@ class LibvirtDriver:
         """Stop the guest's processors; raises GuestNotFound, CallFailed where it is off."""
         seen = self._there(node, uuid, epoch)
         if seen.power is not PowerState.PAUSED:
-            self._connection.call("pause the guest", lambda _: seen.domain.suspend())
+            self._on_domain("pause the guest", uuid, lambda domain: domain.suspend())
 
     def suspend(self, node: str, uuid: UUID, epoch: int) -> str | None:
         """Have libvirt save the guest's memory; raises GuestNotFound, CallFailed where the guest is off."""
         seen = self._there(node, uuid, epoch)
-        return self._memory.save(uuid, seen.domain) if seen.active else None
+        return self._memory.save(uuid) if seen.active else None
 
     def resume(self, node: str, uuid: UUID, epoch: int) -> str | None:
         """Have libvirt run the guest on; raises GuestNotFound, CallFailed where it is off."""
         seen = self._there(node, uuid, epoch)
-        if seen.active and not self._memory.is_moving(seen.domain):
+        if seen.active and not self._memory.is_moving(uuid):
             self._run(uuid)
             return None
-        return self._memory.restore(uuid, seen.domain)
+        return self._memory.restore(uuid)
 
     def destroy(self, node: str, uuid: UUID, epoch: int) -> None:
         """Switch off and undefine the guest, if it is there.
@@ -198,7 +200,7 @@ class LibvirtDriver:
             if seen is None:
                 return
             self._switch_off(seen)
-            self._connection.call("undefine the guest", partial(_undefine, seen))
+            self._if_still_there("undefine the guest", uuid, lambda domain: domain.undefineFlags(_UNDEFINE))
             seen = self._connection.call("look at the guest", lambda connect: _look(connect, uuid))
         if seen is not None:
             raise CallFailed(f"guest {uuid} comes back whenever it is destroyed", retryable=True)
@@ -217,13 +219,12 @@ class LibvirtDriver:
         self._check(node)
         hypervisor = "kvm" if self._platform.kvm else "qemu"
 
-        def read(connect: Any) -> GuestFigures:
-            domain = connect.lookupByUUID(uuid.bytes)
+        def read(domain: Any) -> GuestFigures:
             if not _runs(domain):
                 raise CallFailed(f"guest {uuid} does not run")
-            return figures.read(connect, domain, hypervisor=hypervisor)
+            return figures.read(domain, hypervisor=hypervisor)
 
-        return self._connection.call("read the guest's figures", read)
+        return self._on_domain("read the guest's figures", uuid, read)
 
     def disk_folders(self, node: str) -> tuple[UUID, ...]:
         """Return the uuids of which there is a folder."""
@@ -271,7 +272,7 @@ class LibvirtDriver:
         if noted is None or noted < epoch:
             self._on_files("note the epoch", lambda: folder.write_epoch(epoch))
         if seen and (marked is None or marked < epoch):
-            self._connection.call("mark the guest", lambda _: metadata.write_epoch(seen.domain, epoch))
+            self._on_domain("mark the guest", uuid, lambda domain: metadata.write_epoch(domain, epoch))
         return folder, seen
 
     def _present(self, node: str, uuid: UUID, epoch: int) -> Seen:
@@ -293,8 +294,7 @@ class LibvirtDriver:
         That it runs already, since what a killed worker began has ended meanwhile, is no error.
         """
 
-        def run(connect: Any) -> None:
-            domain = connect.lookupByUUID(uuid.bytes)
+        def run(domain: Any) -> None:
             power = _power(domain)
             try:
                 if power is PowerState.PAUSED:
@@ -307,24 +307,33 @@ class LibvirtDriver:
                 if error.get_error_code() != libvirt.VIR_ERR_OPERATION_INVALID or not _runs(domain):
                     raise
 
-        self._connection.call("run the guest", run)
+        self._on_domain("run the guest", uuid, run)
 
     def _switch_off(self, seen: Seen) -> None:
         if seen.active:
-            self._unless_off("switch the guest off", seen, seen.domain.destroy)
-        self._connection.call("forget the guest's memory", lambda _: _if_there(partial(_forget, seen.domain)))
+            self._unless_off("switch the guest off", seen, lambda domain: domain.destroy())
+        self._if_still_there("forget the guest's memory", seen.uuid, _forget)
 
-    def _unless_off(self, what: str, seen: Seen, act: Callable[[], object]) -> None:
+    def _unless_off(self, what: str, seen: Seen, act: Callable[[Any], object]) -> None:
         """Act on a guest that ran a moment ago; that it went off by itself is no error."""
 
-        def guarded(_: Any) -> None:
+        def guarded(domain: Any) -> None:
             try:
-                act()
+                act(domain)
             except libvirt.libvirtError:
-                if _if_there(seen.domain.isActive):
+                if domain.isActive():
                     raise
 
-        self._connection.call(what, guarded)
+        self._if_still_there(what, seen.uuid, guarded)
+
+    def _if_still_there(self, what: str, uuid: UUID, act: Callable[[Any], object]) -> None:
+        """Act on a guest; that it has gone meanwhile is no error."""
+        with suppress(GuestNotFound):
+            self._on_domain(what, uuid, act)
+
+    def _on_domain(self, what: str, uuid: UUID, act: Callable[[Any], T]) -> T:
+        """Return act(domain), of the domain on the line of this one call; raises GuestNotFound."""
+        return self._connection.call(what, lambda connect: act(connect.lookupByUUID(uuid.bytes)))
 
     def _on_files(self, what: str, work: Callable[[], T]) -> T:
         """Work on files, which may be on a file system that hangs; raises CallFailed for what the system refuses."""
@@ -338,7 +347,7 @@ def _look(connect: Any, uuid: UUID) -> Seen | None:
     """Return the domain with its marks and state, or None where there is none."""
     try:
         domain = connect.lookupByUUID(uuid.bytes)
-        return Seen(domain, metadata.read(domain), _power(domain), bool(domain.isActive()))
+        return Seen(uuid, domain.name(), metadata.read(domain), _power(domain), bool(domain.isActive()))
     except libvirt.libvirtError as error:
         if errors.is_missing(error):
             return None
@@ -349,13 +358,13 @@ def _facts(connect: Any, uuid: UUID) -> GuestFacts | None:
     seen = _look(connect, uuid)
     if seen is None:
         return None
-    return GuestFacts(uuid, seen.domain.name(), seen.power, seen.marks.epoch if seen.marks else None)
+    return GuestFacts(uuid, seen.name, seen.power, seen.marks.epoch if seen.marks else None)
 
 
 def _named(connect: Any, spec: GuestSpec, seen: Seen | None) -> GuestSpec:
     """Return the spec with a name that is free: a domain of another installation may have the one it asks for."""
     if seen:
-        return replace(spec, name=seen.domain.name())
+        return replace(spec, name=seen.name)
     holder = _if_there(lambda: connect.lookupByName(spec.name))
     taken = holder is not None and holder.UUID() != spec.uuid.bytes
     return replace(spec, name=f"{spec.name}-{spec.uuid}") if taken else spec
@@ -380,10 +389,6 @@ def _power(domain: Any) -> PowerState:
 def _forget(domain: Any) -> None:
     if domain.hasManagedSaveImage(0):
         domain.managedSaveRemove(0)
-
-
-def _undefine(seen: Seen, _: Any) -> None:
-    _if_there(partial(seen.domain.undefineFlags, _UNDEFINE))
 
 
 def _runs(domain: Any) -> bool:

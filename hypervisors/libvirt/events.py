@@ -59,6 +59,8 @@ class DomainEvents:
         self._again_s = again_s
         self._announcer = announcer
         self._generation = 0
+        self._lock = threading.Lock()
+        self._changed: set[UUID] = set()
 
     def subscribe(self, connect: Any) -> Callable[[], None]:
         """Follow a fresh connection, and tell every guest's state: changes may have been missed.
@@ -83,8 +85,14 @@ class DomainEvents:
         return release
 
     def _tell_all(self, connect: Any) -> None:
+        """Tell what each guest does, but for those whose change was told while libvirt was asked: that is newer."""
+        with self._lock:
+            self._changed.clear()
         for domain, stats in connect.getAllDomainStats(libvirt.VIR_DOMAIN_STATS_STATE):
-            self._announce(domain, power_of(domain, stats["state.state"]))
+            state = power_of(domain, stats["state.state"])
+            with self._lock:
+                if UUID(bytes=domain.UUID()) not in self._changed:
+                    self._announce(domain, state)
 
     def _tell_all_again(self, connect: Any, generation: int) -> None:
         with suppress(libvirt.libvirtError):  # the connection is lost: the next one tells them
@@ -97,7 +105,9 @@ class DomainEvents:
                 libvirt.VIR_DOMAIN_EVENT_STOPPED,
                 libvirt.VIR_DOMAIN_EVENT_STOPPED_SAVED,
             )
-            self._announce(domain, PowerState.SUSPENDED if saved else _EVENTS[event])
+            with self._lock:
+                self._changed.add(UUID(bytes=domain.UUID()))
+                self._announce(domain, PowerState.SUSPENDED if saved else _EVENTS[event])
 
     def _announce(self, domain: Any, state: PowerState) -> None:
         self._announcer.announce(GuestEvent(self._node, UUID(bytes=domain.UUID()), state))

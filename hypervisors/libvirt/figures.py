@@ -16,9 +16,9 @@ _STATS = (
 )
 
 
-def read(connect: Any, domain: Any, *, hypervisor: str) -> GuestFigures:
+def read(domain: Any, *, hypervisor: str) -> GuestFigures:
     """Ask libvirt for the statistics of one domain."""
-    [(_, stats)] = connect.domainListGetStats([domain], _STATS)
+    [(_, stats)] = domain.connect().domainListGetStats([domain], _STATS)
     macs = _macs(domain.XMLDesc(0))
     return GuestFigures(
         hypervisor=hypervisor,

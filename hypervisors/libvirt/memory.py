@@ -2,71 +2,71 @@
 
 from collections.abc import Callable
 from concurrent.futures import Future
-from typing import Any, Final
+from functools import partial
+from typing import Any, Final, TypeVar
 from uuid import UUID
 
 import libvirt
 
 from hypervisors.driver import CallOverran
-from hypervisors.libvirt import errors
-from hypervisors.libvirt.timed import TimedCalls
+from hypervisors.libvirt.connection import Connection
 
-SLOTS: Final = 4
-Look = Callable[[str, Callable[[Any], Any]], Any]
+T = TypeVar("T")
+
 LOOK_S: Final = 5.0  # a small guest is done by then; a large one is looked at again
 MIB: Final = 1024**2
 
 
 class Transfers:
-    """Begins transfers and tells how far they are; each guest has one at most.
+    """Begins transfers and tells how far they are; each guest has one at most."""
 
-    look: makes a call that looks at a domain, within its limit (Connection.call).
-    """
-
-    def __init__(self, look: Look) -> None:
-        self._look = look
-        self._calls = TimedCalls(SLOTS)
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
         self._begun: dict[UUID, tuple[str, Future[Any]]] = {}
 
-    def save(self, uuid: UUID, domain: Any) -> str | None:
+    def save(self, uuid: UUID) -> str | None:
         """Save the memory of a guest with a process; returns None when that is done, else how far it is.
 
-        A guest that was paused meanwhile runs when it is restored. Raises CallFailed.
+        A guest that was paused meanwhile runs when it is restored. Raises GuestNotFound, CallFailed.
         """
         return self._move(
-            uuid, domain, "save the memory", lambda: domain.managedSave(libvirt.VIR_DOMAIN_SAVE_RUNNING)
+            uuid, "save the memory", lambda domain: domain.managedSave(libvirt.VIR_DOMAIN_SAVE_RUNNING)
         )
 
-    def restore(self, uuid: UUID, domain: Any) -> str | None:
-        """Run a guest from the memory that is kept of it; returns as save does. Raises CallFailed."""
-        return self._move(uuid, domain, "restore the memory", domain.create)
+    def restore(self, uuid: UUID) -> str | None:
+        """Run a guest from the memory that is kept of it; returns and raises as save does."""
+        return self._move(uuid, "restore the memory", lambda domain: domain.create())
 
-    def is_moving(self, domain: Any) -> bool:
+    def is_moving(self, uuid: UUID) -> bool:
         """Return whether libvirt is saving or restoring the guest now, for whoever asked it to."""
-        return bool(self._look("look at the guest's jobs", lambda _: _moves(domain)))
+        return self._connection.call("look at the guest's jobs", partial(_on_domain, uuid, _moves))
 
     def forget(self, uuid: UUID) -> None:
         """Forget what was begun for a guest that goes."""
         self._begun.pop(uuid, None)
 
-    def _move(self, uuid: UUID, domain: Any, what: str, act: Callable[[], object]) -> str | None:
+    def _move(self, uuid: UUID, what: str, act: Callable[[Any], object]) -> str | None:
         begun, future = self._begun.get(uuid, ("", None))
         if future is not None and future.done():
             del self._begun[uuid]
             if begun == what:
                 future.result()  # what it came to is asked for again only where it failed
-        elif future is not None or self.is_moving(domain):
-            return self._progress(domain, what)
+        elif future is not None or self.is_moving(uuid):
+            return self._progress(uuid, what)
         try:
-            self._calls.run(what, lambda: _translated(what, domain, act), LOOK_S)
+            self._connection.job(what, partial(_on_domain, uuid, act), patience_s=LOOK_S)
         except CallOverran as overrun:
             self._begun[uuid] = what, overrun.pending
-            return self._progress(domain, what)
+            return self._progress(uuid, what)
         return None
 
-    def _progress(self, domain: Any, what: str) -> str:
-        moved, total = self._look("look at the guest's jobs", lambda _: _moved(domain))
+    def _progress(self, uuid: UUID, what: str) -> str:
+        moved, total = self._connection.call("look at the guest's jobs", partial(_on_domain, uuid, _moved))
         return f"{what}: {moved // MIB} of {total // MIB} MiB" if total else f"{what}: under way"
+
+
+def _on_domain(uuid: UUID, act: Callable[[Any], T], connect: Any) -> T:
+    return act(connect.lookupByUUID(uuid.bytes))
 
 
 def _moves(domain: Any) -> bool:
@@ -84,10 +84,3 @@ def _moved(domain: Any) -> tuple[int, int]:
     except libvirt.libvirtError:
         return 0, 0
     return int(moved), int(total)
-
-
-def _translated(what: str, domain: Any, act: Callable[[], object]) -> None:
-    try:
-        act()
-    except libvirt.libvirtError as error:
-        raise errors.translate(what, error, connected=bool(domain.connect().isAlive())) from error

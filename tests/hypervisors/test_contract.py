@@ -346,10 +346,11 @@ def test_power_changes_are_told(driver: Driver, spec: GuestSpec) -> None:
     driver.nodes()
     boot(driver, spec)
     until(lambda: GuestEvent(HOST, spec.uuid, PowerState.RUNNING) in told)
-    told.clear()
+    off = GuestEvent(HOST, spec.uuid, PowerState.SHUTDOWN)
+    assert off not in told
     driver.power_off(HOST, spec.uuid, 1)
-    until(lambda: told)
-    assert told == [GuestEvent(HOST, spec.uuid, PowerState.SHUTDOWN)]
+    until(lambda: off in told)
+    assert told[-1] == off  # that it runs may be told more than once, but not any more
 
 
 def test_guests_do_not_get_in_each_others_way(driver: Driver, spec: GuestSpec) -> None:

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Iterator
+from typing import Any
 
 import libvirt
 import pytest
@@ -38,3 +39,33 @@ def test_a_connection_that_is_given_up_tells_nothing_more(announcer: Announcer) 
     release()
     time.sleep(3)
     assert len(told) == 1
+
+
+class ChangesMeanwhile:
+    """A connection on which a guest is paused after libvirt has answered and before anybody reads the answer."""
+
+    def __init__(self, told: list[GuestEvent]) -> None:
+        self.told = told
+        self.connect = libvirt.open("test:///default")
+        self.domain = self.connect.lookupByName("test")
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.connect, name)
+
+    def getAllDomainStats(self, stats: int) -> Any:
+        answer = self.connect.getAllDomainStats(stats)
+        self.domain.suspend()
+        until(lambda: self.told)
+        return answer
+
+
+def test_what_is_told_of_all_guests_overtakes_no_change(announcer: Announcer) -> None:
+    told: list[GuestEvent] = []
+    announcer.listen(told.append)
+    connect = ChangesMeanwhile(told)
+    release = DomainEvents("node", announcer, again_s=60).subscribe(connect)
+    connect.domain.destroy()
+    until(lambda: told[-1].power_state is PowerState.SHUTDOWN)
+    release()
+    connect.domain.create()  # as the other tests find it
+    assert [event.power_state for event in told] == [PowerState.PAUSED, PowerState.SHUTDOWN]
