@@ -2,10 +2,14 @@
 
 import os
 import signal
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
+from uuid import uuid4
 
 import pytest
 
@@ -108,6 +112,41 @@ def test_a_libvirtd_that_hangs_from_the_first_call_on_holds_nobody_up(
     stopped.signal(signal.SIGCONT)
     until(lambda: answers(driver))
     driver.close()
+
+
+@pytest.fixture
+def busy_machine() -> Iterator[None]:
+    """Have other processes want every processor, twice."""
+    others = [
+        subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in range(2 * (os.cpu_count() or 1))
+    ]
+    yield
+    for other in others:
+        other.kill()
+        other.wait()
+
+
+@pytest.mark.usefixtures("busy_machine")
+def test_while_a_guest_answers_nobody_calls_for_others_are_answered_at_once(
+    hasty: Driver, stopped: PrivateLibvirt, spec: GuestSpec
+) -> None:
+    hasty.create_disks(HOST, spec)
+    hasty.start(HOST, spec)
+    (qemu,) = stopped.guest_pids()
+    longest_s = 0.0
+    with ThreadPoolExecutor() as pool:
+        os.kill(qemu, signal.SIGSTOP)
+        try:
+            hanging = pool.submit(hasty.request_shutdown, HOST, spec.uuid, 1)
+            while not hanging.done():  # one at a time, as a second one's traffic would help the first along
+                began = time.monotonic()
+                assert hasty.guest(HOST, uuid4()) is None
+                longest_s = max(longest_s, time.monotonic() - began)
+        finally:
+            os.kill(qemu, signal.SIGCONT)
+        with pytest.raises(CallOverran):
+            hanging.result()
+    assert longest_s < HANG_S / 2
 
 
 def test_guests_outlive_libvirtd_and_the_driver_finds_it_again(
