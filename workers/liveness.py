@@ -1,8 +1,9 @@
 """Which hosts live: a counter that a thread of each host's process writes straight to the database.
 
 The observer compares counters on its own monotonic clock, so no two machines' clocks are ever compared. An echo
-through the host's queue tells "alive but not consuming". If more than a third of the hosts fall silent together,
-nobody is declared dead: the fault is ours. A host that was given up on says itself when it is alive again: it has
+through the host's queue tells "alive but not consuming". A silence counts as far as it was watched: where the
+observer could not look, as in an outage of the database, no host could be heard either. If more than a third of the
+hosts fall silent together, nobody is declared dead: the fault is ours. A host that was given up on says itself when it is alive again: it has
 something to clean up first.
 """
 
@@ -18,14 +19,16 @@ from workers.models import Host, utc_now
 log = structlog.get_logger()
 
 MASS_SILENCE = 1 / 3
+WATCHED = 1 / 2  # of the silence that a host dies of: no more of it than this counts between two looks
 
 
 @dataclass(slots=True)
 class Sight:
-    """What the observer last saw of a host, and since when (monotonic seconds) it has not changed."""
+    """What the observer last saw of a host, when (monotonic seconds), and for how long it has watched that stay."""
 
     counter: int
-    since_s: float
+    seen_at_s: float
+    silent_s: float = 0.0
 
 
 _BEAT = """
@@ -85,4 +88,6 @@ def _silent_s(host: Host, now_s: float) -> float:
     if sight is None or sight.counter != host.counter:
         _sights[host.name] = Sight(host.counter, now_s)
         return 0.0
-    return now_s - sight.since_s
+    sight.silent_s += min(now_s - sight.seen_at_s, CONFIG.host_dead_after_s * WATCHED)
+    sight.seen_at_s = now_s
+    return sight.silent_s
