@@ -1,10 +1,10 @@
 """Which hosts live: a counter that a thread of each host's process writes straight to the database.
 
 The observer compares counters on its own monotonic clock, so no two machines' clocks are ever compared. An echo
-through the host's queue tells "alive but not consuming". A silence counts as far as it was watched: where the
-observer could not look, as in an outage of the database, no host could be heard either. If more than a third of the
-hosts fall silent together, nobody is declared dead: the fault is ours. A host that was given up on says itself when it is alive again: it has
-something to clean up first.
+through the host's queue tells "alive but not consuming". A silence counts as far as it was watched: where the observer
+could not look, as in an outage of the database, no host could be heard either. If more than a third of the hosts fall
+silent together, nobody is declared dead: the fault is ours. A host that was given up on says itself when it is alive
+again: it has something to clean up first.
 """
 
 import time
@@ -19,7 +19,8 @@ from workers.models import Host, utc_now
 log = structlog.get_logger()
 
 MASS_SILENCE = 1 / 3
-WATCHED = 1 / 2  # of the silence that a host dies of: no more of it than this counts between two looks
+WATCHED = 1 / 2  # of the silence that a host dies of: no more of it counts between two looks,
+LOOKS_S = 20.0  # or than this, two intervals of looking; several control workers share the looks
 
 
 @dataclass(slots=True)
@@ -58,9 +59,9 @@ def revive(host: str) -> None:
 
 def observe(*, now_s: float | None = None) -> list[Host]:
     """Compare every counter with what was seen before, and write who lives; returns the hosts to echo."""
-    now_s = time.monotonic() if now_s is None else now_s
     Host.objects.filter(forced_down=True).update(alive=False)
     hosts = list(Host.objects.filter(forced_down=False))
+    now_s = time.monotonic() if now_s is None else now_s
     silent = [host for host in hosts if _silent_s(host, now_s) > CONFIG.host_dead_after_s]
     dying = [host for host in silent if host.alive]
     if len(hosts) > 2 and len(dying) > len(hosts) * MASS_SILENCE:
@@ -88,6 +89,7 @@ def _silent_s(host: Host, now_s: float) -> float:
     if sight is None or sight.counter != host.counter:
         _sights[host.name] = Sight(host.counter, now_s)
         return 0.0
-    sight.silent_s += min(now_s - sight.seen_at_s, CONFIG.host_dead_after_s * WATCHED)
+    watched_s = max(CONFIG.host_dead_after_s * WATCHED, LOOKS_S)
+    sight.silent_s += min(now_s - sight.seen_at_s, watched_s)
     sight.seen_at_s = now_s
     return sight.silent_s

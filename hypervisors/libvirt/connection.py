@@ -10,6 +10,7 @@ from collections.abc import Callable
 from concurrent.futures import Future
 from functools import cache, partial
 from typing import Any, TypeVar
+from uuid import UUID
 
 import libvirt
 import structlog
@@ -66,13 +67,17 @@ class Connection:
             self._doubt(what, overrun.pending)
             raise
 
-    def job(self, what: str, work: Callable[[Any], T], *, patience_s: float) -> T:
-        """Return work(connection), which may rightly take for ever: that it overruns is no reason to doubt libvirtd.
+    def on_domain(self, what: str, uuid: UUID, act: Callable[[Any], T]) -> T:
+        """Return act(domain); raises as call does, GuestNotFound where there is no such domain."""
+        return self.call(what, _looked_up(uuid, act))
 
-        Raises as call does, CallOverran once patience_s is over.
+    def job(self, what: str, uuid: UUID, act: Callable[[Any], T], *, patience_s: float) -> T:
+        """Return act(domain), which may rightly take very long: that it overruns is no reason to doubt libvirtd.
+
+        Raises as on_domain does, CallOverran once patience_s is over.
         """
         lines = self._usable(patience_s)
-        return self._jobs.run(what, partial(self._on_a_line, what, lines, work), patience_s)
+        return self._jobs.run(what, partial(self._on_a_line, what, lines, _looked_up(uuid, act)), patience_s)
 
     def wake(self) -> None:
         """Open in the background, and keep trying."""
@@ -195,6 +200,10 @@ class Connection:
         except libvirt.libvirtError as error:
             _retire(fresh.close)
             return None, _nothing, str(error)
+
+
+def _looked_up(uuid: UUID, act: Callable[[Any], T]) -> Callable[[Any], T]:
+    return lambda connect: act(connect.lookupByUUID(uuid.bytes))
 
 
 def _nothing() -> None:

@@ -174,7 +174,7 @@ class LibvirtDriver:
         """Stop the guest's processors; raises GuestNotFound, CallFailed where it is off."""
         seen = self._there(node, uuid, epoch)
         if seen.power is not PowerState.PAUSED:
-            self._on_domain("pause the guest", uuid, lambda domain: domain.suspend())
+            self._connection.on_domain("pause the guest", uuid, lambda domain: domain.suspend())
 
     def suspend(self, node: str, uuid: UUID, epoch: int) -> str | None:
         """Have libvirt save the guest's memory; raises GuestNotFound, CallFailed where the guest is off."""
@@ -224,7 +224,7 @@ class LibvirtDriver:
                 raise CallFailed(f"guest {uuid} does not run")
             return figures.read(domain, hypervisor=hypervisor)
 
-        return self._on_domain("read the guest's figures", uuid, read)
+        return self._connection.on_domain("read the guest's figures", uuid, read)
 
     def disk_folders(self, node: str) -> tuple[UUID, ...]:
         """Return the uuids of which there is a folder."""
@@ -272,7 +272,9 @@ class LibvirtDriver:
         if noted is None or noted < epoch:
             self._on_files("note the epoch", lambda: folder.write_epoch(epoch))
         if seen and (marked is None or marked < epoch):
-            self._on_domain("mark the guest", uuid, lambda domain: metadata.write_epoch(domain, epoch))
+            self._connection.on_domain(
+                "mark the guest", uuid, lambda domain: metadata.write_epoch(domain, epoch)
+            )
         return folder, seen
 
     def _present(self, node: str, uuid: UUID, epoch: int) -> Seen:
@@ -307,7 +309,7 @@ class LibvirtDriver:
                 if error.get_error_code() != libvirt.VIR_ERR_OPERATION_INVALID or not _runs(domain):
                     raise
 
-        self._on_domain("run the guest", uuid, run)
+        self._connection.on_domain("run the guest", uuid, run)
 
     def _switch_off(self, seen: Seen) -> None:
         if seen.active:
@@ -329,11 +331,7 @@ class LibvirtDriver:
     def _if_still_there(self, what: str, uuid: UUID, act: Callable[[Any], object]) -> None:
         """Act on a guest; that it has gone meanwhile is no error."""
         with suppress(GuestNotFound):
-            self._on_domain(what, uuid, act)
-
-    def _on_domain(self, what: str, uuid: UUID, act: Callable[[Any], T]) -> T:
-        """Return act(domain), of the domain on the line of this one call; raises GuestNotFound."""
-        return self._connection.call(what, lambda connect: act(connect.lookupByUUID(uuid.bytes)))
+            self._connection.on_domain(what, uuid, act)
 
     def _on_files(self, what: str, work: Callable[[], T]) -> T:
         """Work on files, which may be on a file system that hangs; raises CallFailed for what the system refuses."""
@@ -365,7 +363,7 @@ def _named(connect: Any, spec: GuestSpec, seen: Seen | None) -> GuestSpec:
     """Return the spec with a name that is free: a domain of another installation may have the one it asks for."""
     if seen:
         return replace(spec, name=seen.name)
-    holder = _if_there(lambda: connect.lookupByName(spec.name))
+    holder = errors.if_there(lambda: connect.lookupByName(spec.name))
     taken = holder is not None and holder.UUID() != spec.uuid.bytes
     return replace(spec, name=f"{spec.name}-{spec.uuid}") if taken else spec
 
@@ -374,9 +372,9 @@ def _list_guests(connect: Any, folders: str) -> tuple[GuestFacts, ...]:
     """Ask for all states at once, then for each guest's metadata (0.1 ms each)."""
     guests: list[GuestFacts] = []
     for domain, stats in connect.getAllDomainStats(libvirt.VIR_DOMAIN_STATS_STATE):
-        marks = _if_there(partial(metadata.read, domain))
+        marks = errors.if_there(partial(metadata.read, domain))
         if marks is not None and marks.folders == folders:
-            state = _if_there(partial(power_of, domain, stats["state.state"]))
+            state = errors.if_there(partial(power_of, domain, stats["state.state"]))
             if state is not None:
                 guests.append(GuestFacts(UUID(bytes=domain.UUID()), domain.name(), state, marks.epoch))
     return tuple(guests)
@@ -393,13 +391,3 @@ def _forget(domain: Any) -> None:
 
 def _runs(domain: Any) -> bool:
     return _power(domain) is PowerState.RUNNING
-
-
-def _if_there(act: Callable[[], T]) -> T | None:
-    """Return act's result, or None where the domain has gone meanwhile."""
-    try:
-        return act()
-    except libvirt.libvirtError as error:
-        if errors.is_missing(error):
-            return None
-        raise

@@ -1,10 +1,13 @@
 """What libvirt's errors mean: whether the same call may work later."""
 
-from typing import Any, Final
+from collections.abc import Callable
+from typing import Any, Final, TypeVar
 
 import libvirt
 
 from hypervisors.driver import CallFailed, DriverError, GuestNotFound
+
+T = TypeVar("T")
 
 RETRYABLE: Final = frozenset(
     {
@@ -24,6 +27,16 @@ RETRYABLE: Final = frozenset(
 def is_missing(error: Any) -> bool:
     """Return whether a libvirtError says that there is no such domain."""
     return bool(error.get_error_code() == libvirt.VIR_ERR_NO_DOMAIN)
+
+
+def if_there(act: Callable[[], T]) -> T | None:
+    """Return act's result, or None where the domain has gone meanwhile; raises libvirtError."""
+    try:
+        return act()
+    except libvirt.libvirtError as error:
+        if is_missing(error):
+            return None
+        raise
 
 
 def translate(what: str, error: Any, *, connected: bool = True) -> DriverError:

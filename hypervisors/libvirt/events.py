@@ -3,6 +3,7 @@
 import threading
 from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 from typing import Any, Final
 from uuid import UUID
 
@@ -10,6 +11,7 @@ import libvirt
 
 from hypervisors.announcer import Announcer
 from hypervisors.driver import GuestEvent, PowerState
+from hypervisors.libvirt import errors
 
 _STATES: Final = {
     libvirt.VIR_DOMAIN_NOSTATE: PowerState.NOSTATE,
@@ -68,13 +70,19 @@ class DomainEvents:
         Returns what ends it.
         """
         self._generation += 1
+        generation = self._generation
         registered = connect.domainEventRegisterAny(
-            None, libvirt.VIR_DOMAIN_EVENT_ID_LIFECYCLE, self._on_lifecycle, self._generation
+            None, libvirt.VIR_DOMAIN_EVENT_ID_LIFECYCLE, self._on_lifecycle, generation
         )
         if not self._announcer.heard:
             return lambda: connect.domainEventDeregisterAny(registered)
-        self._tell_all(connect)
-        again = threading.Timer(self._again_s, self._tell_all_again, [connect, self._generation])
+        try:
+            self._tell_all(connect, generation)
+        except libvirt.libvirtError:
+            with suppress(libvirt.libvirtError):  # it would keep the connection open
+                connect.domainEventDeregisterAny(registered)
+            raise
+        again = threading.Timer(self._again_s, self._tell_all_again, [connect, generation])
         again.daemon = True
         again.start()
 
@@ -84,20 +92,21 @@ class DomainEvents:
 
         return release
 
-    def _tell_all(self, connect: Any) -> None:
+    def _tell_all(self, connect: Any, generation: int) -> None:
         """Tell what each guest does, but for those whose change was told while libvirt was asked: that is newer."""
         with self._lock:
             self._changed.clear()
         for domain, stats in connect.getAllDomainStats(libvirt.VIR_DOMAIN_STATS_STATE):
-            state = power_of(domain, stats["state.state"])
+            state = errors.if_there(partial(power_of, domain, stats["state.state"]))
             with self._lock:
-                if UUID(bytes=domain.UUID()) not in self._changed:
+                is_newest = generation == self._generation and UUID(bytes=domain.UUID()) not in self._changed
+                if state is not None and is_newest:
                     self._announce(domain, state)
 
     def _tell_all_again(self, connect: Any, generation: int) -> None:
         with suppress(libvirt.libvirtError):  # the connection is lost: the next one tells them
             if generation == self._generation:
-                self._tell_all(connect)
+                self._tell_all(connect, generation)
 
     def _on_lifecycle(self, _connect: Any, domain: Any, event: int, detail: int, generation: int) -> None:
         if generation == self._generation and event in _EVENTS:

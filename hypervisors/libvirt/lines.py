@@ -12,7 +12,7 @@ KEEPALIVE_COUNT: Final = 5
 
 
 class Lines:
-    """The first line carries the events and no call; each call takes one of the others, opened as they are needed.
+    """The first line is for the events alone; each of the driver's calls takes another, opened as they are needed.
 
     libvirt lets threads share a connection: whoever waits on it reads the answers of all. Where one call hangs
     (a guest whose QEMU answers nobody) its client loses a wake-up now and then, seen with 9.0: the second call is not
@@ -37,7 +37,9 @@ class Lines:
         """Return a line that nobody else has; opening one may hang. Raises libvirtError."""
         with self._lock:
             while self._idle:
-                line = self._idle.pop()
+                line = (
+                    self._idle.pop()
+                )  # the one before is closed here: it is broken, so that waits for nobody
                 if line.isAlive():
                     return line
         return _opened(self._uri)
@@ -53,9 +55,11 @@ class Lines:
         with self._lock:
             self._open = False
             first, self.first, idle, self._idle = self.first, None, self._idle, []
-        if first is not None:
-            first.unregisterCloseCallback()
-        del first, idle  # closes them, outside the lock
+        try:
+            if first is not None:
+                first.unregisterCloseCallback()
+        finally:
+            del first, idle  # closes them, outside the lock
 
 
 def _opened(uri: str) -> Any:

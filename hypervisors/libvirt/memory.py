@@ -2,16 +2,13 @@
 
 from collections.abc import Callable
 from concurrent.futures import Future
-from functools import partial
-from typing import Any, Final, TypeVar
+from typing import Any, Final
 from uuid import UUID
 
 import libvirt
 
 from hypervisors.driver import CallOverran
 from hypervisors.libvirt.connection import Connection
-
-T = TypeVar("T")
 
 LOOK_S: Final = 5.0  # a small guest is done by then; a large one is looked at again
 MIB: Final = 1024**2
@@ -39,7 +36,7 @@ class Transfers:
 
     def is_moving(self, uuid: UUID) -> bool:
         """Return whether libvirt is saving or restoring the guest now, for whoever asked it to."""
-        return self._connection.call("look at the guest's jobs", partial(_on_domain, uuid, _moves))
+        return self._connection.on_domain("look at the guest's jobs", uuid, _moves)
 
     def forget(self, uuid: UUID) -> None:
         """Forget what was begun for a guest that goes."""
@@ -54,19 +51,15 @@ class Transfers:
         elif future is not None or self.is_moving(uuid):
             return self._progress(uuid, what)
         try:
-            self._connection.job(what, partial(_on_domain, uuid, act), patience_s=LOOK_S)
+            self._connection.job(what, uuid, act, patience_s=LOOK_S)
         except CallOverran as overrun:
             self._begun[uuid] = what, overrun.pending
             return self._progress(uuid, what)
         return None
 
     def _progress(self, uuid: UUID, what: str) -> str:
-        moved, total = self._connection.call("look at the guest's jobs", partial(_on_domain, uuid, _moved))
+        moved, total = self._connection.on_domain("look at the guest's jobs", uuid, _moved)
         return f"{what}: {moved // MIB} of {total // MIB} MiB" if total else f"{what}: under way"
-
-
-def _on_domain(uuid: UUID, act: Callable[[Any], T], connect: Any) -> T:
-    return act(connect.lookupByUUID(uuid.bytes))
 
 
 def _moves(domain: Any) -> bool:

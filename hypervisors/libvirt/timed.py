@@ -29,7 +29,10 @@ class TimedCalls:
         thread.start()
         if not wait((future,), timeout=limit_s).done:
             raise CallOverran(f"{what}: no answer within {limit_s:g} s, its outcome is unknown", future)
-        return future.result()
+        try:
+            return future.result()
+        finally:
+            del future, thread, work  # its error holds this frame, and would hold all that the work holds
 
     def _work(self, future: Future[T], work: Callable[[], T]) -> None:
         try:
@@ -37,6 +40,7 @@ class TimedCalls:
         except BaseException as error:  # noqa: BLE001 - handed over, whole, to who waits for the future
             self._slots.release()
             future.set_exception(error)
+            del future, work  # as in run
         else:
             self._slots.release()
             future.set_result(result)

@@ -1,10 +1,14 @@
 """The connection's time limits, on libvirt's built-in test hypervisor: no libvirtd needed."""
 
+import gc
 import threading
 import time
+import weakref
 from collections.abc import Iterator
-from concurrent.futures import wait
+from concurrent.futures import ThreadPoolExecutor, wait
+from contextlib import suppress
 from typing import Any
+from uuid import UUID
 
 import libvirt
 import pytest
@@ -110,6 +114,58 @@ def answers(connection: Connection) -> bool:
         return bool(connection.call("ask", lambda connect: connect.getType()) == "TEST")
     except HypervisorUnavailable:
         return False
+
+
+@pytest.fixture
+def no_gc() -> Iterator[None]:
+    """Have nothing freed but what nobody refers to: the collector may run in a thread that must not hang."""
+    gc.disable()
+    yield
+    gc.enable()
+
+
+@pytest.mark.usefixtures("no_gc")
+def test_a_call_that_fails_keeps_its_line_from_nobody_and_open_for_nobody(connection: Connection) -> None:
+    lines: list[weakref.ref[Any]] = []
+
+    def fail(connect: Any) -> None:
+        lines.append(weakref.ref(connect))
+        connect.lookupByName("nobody")
+
+    for _ in range(2):
+        with suppress(GuestNotFound):
+            connection.call("fail", fail)
+    assert lines[0]() is lines[1]() is not None
+    connection.close()
+    until(lambda: lines[0]() is None)
+
+
+def test_two_calls_at_once_have_a_line_each(connection: Connection, hung: threading.Event) -> None:
+    lines: list[Any] = []
+
+    def wait_with_it(connect: Any) -> None:
+        lines.append(connect)
+        hung.wait()
+
+    with ThreadPoolExecutor() as pool:
+        calls = [pool.submit(connection.call, "wait", wait_with_it) for _ in range(2)]
+        until(lambda: len(lines) == 2)
+        hung.set()
+        wait(calls, timeout=5)
+    assert lines[0] is not lines[1]
+
+
+def test_a_job_may_last_and_nobody_doubts_libvirtd(connection: Connection, hung: threading.Event) -> None:
+    connect = libvirt.open(URI)
+    uuid = UUID(bytes=connect.lookupByName("test").UUID())
+    with pytest.raises(CallOverran) as overrun:
+        connection.job("hang", uuid, lambda domain: hung.wait() and domain.name(), patience_s=0.05)
+    opened: list[Any] = []
+    connection.call("ask", opened.append)
+    connection.call("ask", opened.append)
+    assert opened[0] is opened[1], "the lines were not opened afresh"
+    hung.set()
+    assert overrun.value.pending.result(timeout=5) == "test"
 
 
 def test_a_hypervisor_that_is_not_there_is_unavailable_and_says_where(tmp_path: Any) -> None:
