@@ -63,10 +63,26 @@ def list_(**asked: Any) -> None:
         limit=asked["limit"],
     )
     found = selectors.operations(wanted)
+    if not found:
+        _require_known(wanted.kind, wanted.host)
     if asked["as_json"]:
         print_json([as_document(one.operation, one.waiting) for one in found])
     else:
         show_list(_console(), found)
+
+
+def _require_known(kind: str | None, host: str | None) -> None:
+    """Raise Failure where nothing was found, since what was asked for is a mistake in writing."""
+    from workers import workflow
+    from workers.models import Host
+
+    kinds = workflow.registered()
+    if kind is not None and kind not in kinds:
+        raise Failure(
+            f"there is no operation of kind {kind}", advice=f"choose among: {', '.join(sorted(kinds))}"
+        )
+    if host is not None and not Host.objects.filter(name=host).exists():
+        raise Failure(f"there is no host {host}", advice="bin/computecloud host list shows what there is")
 
 
 def as_document(operation: "Past", why: "Waiting | None") -> dict[str, Any]:

@@ -35,6 +35,19 @@ def test_an_operator_lists_shows_and_cancels(fake_cloud: Cloud) -> None:
     server.await_gone()
 
 
+@pytest.mark.parametrize(
+    ("option", "advice"), [("--kind", "choose among: create, delete"), ("--host", "host list")]
+)
+def test_what_is_written_wrongly_is_said_to_be_and_not_taken_for_an_empty_list(
+    fake_cloud: Cloud, option: str, advice: str
+) -> None:
+    refused = fake_cloud.run("operation", "list", option, "creat")
+    assert refused.returncode == 1
+    assert "creat" in refused.stderr
+    assert advice in refused.stderr
+    assert refused.stdout == ""
+
+
 def test_doctor_speaks_json_to_a_monitor(fake_cloud: Cloud) -> None:
     said = fake_cloud.doctor("--json")
     assert said.returncode == 0, said.stdout + said.stderr
