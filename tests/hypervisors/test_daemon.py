@@ -7,6 +7,7 @@ import sys
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from uuid import uuid4
@@ -114,19 +115,20 @@ def test_a_libvirtd_that_hangs_from_the_first_call_on_holds_nobody_up(
     driver.close()
 
 
-@pytest.fixture
+@contextmanager
 def busy_machine() -> Iterator[None]:
     """Have other processes want every processor, twice."""
     others = [
         subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in range(2 * (os.cpu_count() or 1))
     ]
-    yield
-    for other in others:
-        other.kill()
-        other.wait()
+    try:
+        yield
+    finally:
+        for other in others:
+            other.kill()
+            other.wait()
 
 
-@pytest.mark.usefixtures("busy_machine")
 def test_while_a_guest_answers_nobody_calls_for_others_are_answered_at_once(
     hasty: Driver, stopped: PrivateLibvirt, spec: GuestSpec
 ) -> None:
@@ -134,7 +136,7 @@ def test_while_a_guest_answers_nobody_calls_for_others_are_answered_at_once(
     hasty.start(HOST, spec)
     (qemu,) = stopped.guest_pids()
     longest_s = 0.0
-    with ThreadPoolExecutor() as pool:
+    with busy_machine(), ThreadPoolExecutor() as pool:
         os.kill(qemu, signal.SIGSTOP)
         try:
             hanging = pool.submit(hasty.request_shutdown, HOST, spec.uuid, 1)
