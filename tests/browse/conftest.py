@@ -1,12 +1,13 @@
 """A cloud's users in their browsers: demo with a project, and somebody else with another."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 from django.http import HttpResponse
 from django.test import Client
+from django.urls import set_urlconf
 
 from identity import revocation
 from identity.services import bootstrap
@@ -50,6 +51,13 @@ class Browser(Client):
     def log_in(self, name: str = "demo", password: str = PASSWORD, **fields: Any) -> HttpResponse:
         """Log in by the form."""
         return self.send("/browse/login", name=name, password=password, domain="Default", **fields)
+
+
+@pytest.fixture(autouse=True)
+def pages_alone() -> Iterator[None]:
+    """Forget the pages' addresses: a stream that is not read to its end leaves them to the thread's next test."""
+    yield
+    set_urlconf(None)
 
 
 @pytest.fixture(autouse=True)

@@ -5,6 +5,7 @@ import time
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from tests.cloud import leftovers
@@ -16,11 +17,11 @@ from tests.soak.traffic import Traffic, make_tenants
 
 QUIET_S = 240.0  # an operation has 180 s, and its undo as long
 SETTLE_S = 60.0
-BAITS_S = 150.0
+BAITS_S = 300.0
 BAITS = (
     "create", "stop", "start", "pause", "unpause", "suspend", "resume", "reboot_soft", "reboot_hard", "delete",
 )  # fmt: skip
-BAIT_TAKES_S = {"fake": 2.0, "libvirt": 6.0}  # until the next thing can be done to a server
+BAIT_ASKED_S, BAIT_DONE_S = 1.0, 30.0  # one is asked for by then, and done, unless a fault holds it
 TELL_EVERY_S = 10.0
 MOST_THREADS = 200
 MISSED_SHARE = (
@@ -102,8 +103,15 @@ class Soak:
             number += 1
             self.traffic.announce([_bait(number, "create")])
             for what in BAITS:
-                self._start(self.traffic.do, _bait(number, what))
-                time.sleep(BAIT_TAKES_S[self.cloud.driver])
+                bait = _bait(number, what)
+                self._start(self.traffic.do, bait)
+                time.sleep(BAIT_ASKED_S)
+                self._until_none(partial(self._busy, bait.details["server"]), BAIT_DONE_S)
+
+    def _busy(self, name: str) -> list[str]:
+        """Return what is being done to the servers of this name."""
+        sql = "SELECT task_state FROM instances_instance WHERE name = :name AND NOT deleted AND task_state IS NOT NULL"
+        return [state for (state,) in self.ledger.ask(sql, name=name)]
 
     def _disarm(self) -> None:
         self.strikes.disarmed.set()
