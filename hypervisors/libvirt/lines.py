@@ -15,8 +15,8 @@ class Lines:
     """The first line is for the events alone; each of the driver's calls takes another, opened as they are needed.
 
     libvirt lets threads share a connection: whoever waits on it reads the answers of all. Where one call hangs
-    (a guest whose QEMU answers nobody) its client loses a wake-up now and then, seen with 9.0: the second call is not
-    even sent before the connection's next traffic, up to two keepalives later. Hence one call to a line.
+    (a guest whose QEMU answers nobody) its client seems to lose a wake-up now and then, seen with 9.0: another's call
+    ends only with the connection's next traffic, up to two keepalives later. Hence one call to a line.
     """
 
     def __init__(self, uri: str, *, lost: Callable[["Lines"], None]) -> None:
@@ -37,9 +37,8 @@ class Lines:
         """Return a line that nobody else has; opening one may hang. Raises libvirtError."""
         with self._lock:
             while self._idle:
-                line = (
-                    self._idle.pop()
-                )  # the one before is closed here: it is broken, so that waits for nobody
+                # What this replaces is closed here: it is broken, so that waits for nobody.
+                line = self._idle.pop()
                 if line.isAlive():
                     return line
         return _opened(self._uri)
