@@ -21,7 +21,7 @@ BAITS_S = 300.0
 BAITS = (
     "create", "stop", "start", "pause", "unpause", "suspend", "resume", "reboot_soft", "reboot_hard", "delete",
 )  # fmt: skip
-BAIT_ASKED_S, BAIT_DONE_S = 1.0, 30.0  # one is asked for by then, and done, unless a fault holds it
+BAIT_S = 30.0  # one is asked for by then, and in as much again it is done, unless a fault holds it
 TELL_EVERY_S = 10.0
 MOST_THREADS = 200
 MISSED_SHARE = (
@@ -105,8 +105,8 @@ class Soak:
             for what in BAITS:
                 bait = _bait(number, what)
                 self._start(self.traffic.do, bait)
-                time.sleep(BAIT_ASKED_S)
-                self._until_none(partial(self._busy, bait.details["server"]), BAIT_DONE_S)
+                self.threads[-1].join(BAIT_S)
+                self._until_none(partial(self._busy, bait.details["server"]), BAIT_S)
 
     def _busy(self, name: str) -> list[str]:
         """Return what is being done to the servers of this name."""
