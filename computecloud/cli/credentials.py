@@ -29,7 +29,7 @@ def passwords(installation: Installation) -> Passwords:
     """Return the passwords, made up the first time."""
     path = installation.passwords_file
     if not path.exists():
-        lines = [f"{user} {secrets.token_urlsafe(15)}\n" for user in ("admin", "demo")]
+        lines = [f"{user} {secrets.token_hex(15)}\n" for user in ("admin", "demo")]  # no "-x"
         write_private(path, "".join(lines))
     known = dict(line.split(maxsplit=1) for line in path.read_text().splitlines() if line.strip())
     return Passwords(known["admin"], known["demo"])

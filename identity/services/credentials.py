@@ -52,7 +52,7 @@ def create(values: CredentialValues, *, caller: Caller) -> tuple[ApplicationCred
     if expires_at is not None and expires_at <= datetime.now(UTC):
         raise InvalidInput(f"The time {expires_at.isoformat()} is over. Choose a later 'expires_at'.")
     roles = _roles(values.get("roles"), caller)
-    secret = values.get("secret") or secrets.token_urlsafe(64)
+    secret = values.get("secret") or secrets.token_hex(32)  # no "-x": clients take it on command lines
     row = ApplicationCredential(
         user_id=caller.user_id,
         project_id=caller.project_id,

@@ -54,7 +54,7 @@ def tenant(cloud: Cloud) -> Tenant:
     """Return a new user, with a role in two new projects and none of them chosen."""
     number = next(_numbers)
     name, *projects = (f"{word}{number}" if number else word for word in ("tina", "greenhouse", "workshop"))
-    made = Tenant(name, secrets.token_urlsafe(12), *projects)
+    made = Tenant(name, secrets.token_hex(12), *projects)
     user = {"name": made.name, "password": made.password, "domain_id": "default"}
     user_id = cloud.admin.post("/identity/v3/users", {"user": user})["user"]["id"]
     [role] = cloud.admin.get("/identity/v3/roles?name=member")["roles"]

@@ -64,7 +64,7 @@ def ansible(real_cloud: Cloud, tmp_path_factory: pytest.TempPathFactory) -> Ansi
     subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", key], check=True)
     clouds = json.loads((real_cloud.state / "clouds.yaml").read_text())["clouds"]
     tenant = clouds["computecloud"]
-    tenant["auth"] |= {"username": NAME, "project_name": NAME, "password": secrets.token_urlsafe(12)}
+    tenant["auth"] |= {"username": NAME, "project_name": NAME, "password": secrets.token_hex(12)}
     told = {
         "ansible_python_interpreter": sys.executable,
         "public_key_file": f"{key}.pub",

@@ -39,7 +39,7 @@ class Tenant:
 @pytest.fixture
 def tenants(real_cloud: Cloud, tmp_path: Path) -> Iterator[list[Tenant]]:
     """Return two tenants, one of them new; all that they made goes with the test."""
-    password = secrets.token_urlsafe(12)
+    password = secrets.token_hex(12)
     as_admin = {"cloud": "computecloud-admin"}
     real_cloud.openstack("project", "create", "second", **as_admin)
     real_cloud.openstack("user", "create", "second", "--password", password, **as_admin)

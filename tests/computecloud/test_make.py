@@ -18,6 +18,7 @@ def test_passwords_are_made_once_and_are_their_owners_alone(installation: Instal
     assert credentials.passwords(installation) == first
     assert first.admin != first.demo
     assert min(len(first.admin), len(first.demo)) >= 20
+    assert first.admin.isalnum() and first.demo.isalnum()  # a word for a command line, and no option there
     assert stat.S_IMODE(installation.passwords_file.stat().st_mode) == 0o600
 
 

@@ -47,6 +47,7 @@ def test_credential_is_made_with_a_secret_that_is_told_once(
 ) -> None:
     one = made(demo, path, description="for the robot")
     assert len(one["secret"]) >= 64
+    assert one["secret"].isalnum()  # a word for a command line, and no option there
     assert (one["project_id"], one["unrestricted"], one["expires_at"]) == (there.demo_project_id, False, None)
     assert {role["name"] for role in one["roles"]} == {"member", "reader"}
     shown = demo.get(f"{path}/{one['id']}").json()["application_credential"]
