@@ -1,16 +1,14 @@
 """Which hosts live: a counter that a thread of each host's process writes straight to the database.
 
-The observer compares counters on its own monotonic clock, so no two machines' clocks are ever compared. An echo
-through the host's queue tells "alive but not consuming". A silence counts as far as it was watched: where the observer
-could not look, as in an outage of the database, no host could be heard either. If more than a third of the hosts fall
-silent together, nobody is declared dead: the fault is ours. A host that was given up on says itself when it is alive
-again: it has something to clean up first.
+Observers keep in the database what they saw and go by its clock: no two machines' clocks are ever compared, and several
+control workers, or one that was just started, go on with one watch. An echo through the host's queue tells "alive but
+not consuming". A silence counts as far as it was watched: where nobody could look, as in an outage of the database, no
+host X A host that was given up on says itself when it is alive again: it has something to clean up first.
 """
 
-import time
-from dataclasses import dataclass
-
 import structlog
+from django.db import connection
+from django.db.models import F
 
 from computecloud.config import CONFIG
 from workers import events, sql
@@ -19,24 +17,30 @@ from workers.models import Host, utc_now
 log = structlog.get_logger()
 
 MASS_SILENCE = 1 / 3
-WATCHED = 1 / 2  # of the silence that a host dies of: no more of it counts between two looks,
-LOOKS_S = 20.0  # or than this, two intervals of looking; several control workers share the looks
-
-
-@dataclass(slots=True)
-class Sight:
-    """What the observer last saw of a host, when (monotonic seconds), and for how long it has watched that stay."""
-
-    counter: int
-    seen_at_s: float
-    silent_s: float = 0.0
-
+WATCHED_S = 20.0  # two intervals of looking: no more counts as silence between two looks
 
 _BEAT = """
 UPDATE workers_host SET counter = counter + 1, heartbeat_at = %(at)s WHERE name = %(host)s
 RETURNING alive, forced_down
 """
-_sights: dict[str, Sight] = {}
+_LOOK = """
+UPDATE workers_host SET
+    silent_s = CASE
+        WHEN looked_at_s IS NULL OR seen_counter <> counter THEN 0
+        WHEN looked_at_s > %(now_s)s THEN silent_s
+        WHEN %(now_s)s - looked_at_s > %(watched_s)s THEN silent_s + %(watched_s)s
+        ELSE silent_s + %(now_s)s - looked_at_s
+    END,
+    seen_counter = counter, looked_at_s = %(now_s)s
+"""
+_ECHO = """
+UPDATE workers_host SET echo_sent = echo_sent + 1 WHERE NOT forced_down AND silent_s <= %(dead_after_s)s
+RETURNING name, echo_sent
+"""
+_NOW_S = {
+    "sqlite": "SELECT (julianday('now') - 2440587.5) * 86400.0",
+    "postgresql": "SELECT extract(epoch FROM clock_timestamp())::float8",
+}
 
 
 def is_up(host: str) -> bool:
@@ -57,26 +61,26 @@ def revive(host: str) -> None:
     Host.objects.filter(name=host, forced_down=False).update(alive=True)
 
 
-def observe(*, now_s: float | None = None) -> list[Host]:
-    """Compare every counter with what was seen before, and write who lives; returns the hosts to echo."""
+def observe(*, now_s: float | None = None) -> list[tuple[str, int]]:
+    """Compare every counter with what was seen before, and write who lives; returns whom to echo, with its number.
+
+    now_s is the database's clock, in seconds.
+    """
     Host.objects.filter(forced_down=True).update(alive=False)
-    hosts = list(Host.objects.filter(forced_down=False))
-    now_s = time.monotonic() if now_s is None else now_s
-    silent = [host for host in hosts if _silent_s(host, now_s) > CONFIG.host_dead_after_s]
-    dying = [host for host in silent if host.alive]
-    if len(hosts) > 2 and len(dying) > len(hosts) * MASS_SILENCE:
-        log.error("hosts.silent_together", silent=len(dying), of=len(hosts))
+    now_s = _database_now_s() if now_s is None else now_s
+    sql.execute(_LOOK, {"now_s": now_s, "watched_s": WATCHED_S})
+    known = Host.objects.filter(forced_down=False).count()
+    silent = Host.objects.filter(alive=True, silent_s__gt=CONFIG.host_dead_after_s, counter=F("seen_counter"))
+    dying = list(silent)
+    if known > 2 and len(dying) > known * MASS_SILENCE:
+        log.error("hosts.silent_together", silent=len(dying), of=known)
         dying = []
     for host in dying:
-        if not Host.objects.filter(id=host.id, counter=host.counter).update(alive=False):
-            continue  # it has just been heard
+        if not silent.filter(id=host.id).update(alive=False):
+            continue  # it has just been heard, or another observer was first
         log.warning("host.dead", host=host.name)
         events.emit("host.dead", host=host.name)
-    alive = [host for host in hosts if host not in silent]
-    for host in alive:
-        host.echo_sent += 1
-        Host.objects.filter(id=host.id).update(echo_sent=host.echo_sent)
-    return alive
+    return [(name, number) for name, number in sql.fetch(_ECHO, {"dead_after_s": CONFIG.host_dead_after_s})]
 
 
 def heard(host: str, number: int) -> None:
@@ -84,12 +88,6 @@ def heard(host: str, number: int) -> None:
     Host.objects.filter(name=host, echo_heard__lt=number).update(echo_heard=number)
 
 
-def _silent_s(host: Host, now_s: float) -> float:
-    sight = _sights.get(host.name)
-    if sight is None or sight.counter != host.counter:
-        _sights[host.name] = Sight(host.counter, now_s)
-        return 0.0
-    watched_s = max(CONFIG.host_dead_after_s * WATCHED, LOOKS_S)
-    sight.silent_s += min(now_s - sight.seen_at_s, watched_s)
-    sight.seen_at_s = now_s
-    return sight.silent_s
+def _database_now_s() -> float:
+    [(now_s,)] = sql.fetch(_NOW_S[connection.vendor], {})
+    return float(now_s)

@@ -33,6 +33,11 @@ class Host(models.Model):
     )
     echo_heard = models.BigIntegerField(default=0, help_text="number of the last echo that came through it")
     heartbeat_at = models.DateTimeField(null=True)
+    seen_counter = models.BigIntegerField(null=True, help_text="the counter when the observers looked last")
+    looked_at_s = models.FloatField(null=True, help_text="when they did, by the database's clock")
+    silent_s = models.FloatField(
+        default=0.0, db_default=0.0, help_text="for how long they have watched it stand still"
+    )
     boot_id = models.CharField(
         max_length=64,
         blank=True,

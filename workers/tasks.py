@@ -80,8 +80,8 @@ def observe() -> None:
     """Judge which hosts live, and send an echo through each queue; that it is rung for is beat's heart."""
     clock_steps.notice()
     pulse.note(pulse.BEAT)
-    for host in liveness.observe():
-        echo.apply_async(args=(host.name, host.echo_sent), queue=host.queue, expires=60)
+    for host, number in liveness.observe():
+        echo.apply_async(args=(host, number), queue=f"host.{host}", expires=60)
 
 
 @shared_task(name="workers.echo", base=messages.Known)

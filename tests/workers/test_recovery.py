@@ -1,5 +1,6 @@
 """Recovery, fairness and liveness: what happens when messages, workers or hosts are gone."""
 
+import importlib
 import time
 
 import pytest
@@ -164,8 +165,9 @@ def test_a_tenant_with_enough_in_the_queues_waits_its_turn(accepted):
 
 
 @pytest.fixture
-def watched(db):
-    liveness._sights.clear()
+def watched(db, monkeypatch):
+    """Return four hosts that live; whom a test has told of deaths hears of none of the next test."""
+    monkeypatch.setitem(events._handlers, "host.dead", [*events._handlers["host.dead"]])
     return [Host.objects.create(name=f"h{number}", alive=True, counter=1) for number in range(4)]
 
 
@@ -198,7 +200,7 @@ def test_a_host_that_was_given_up_on_hears_of_it_and_says_itself_when_it_is_aliv
 
 def test_a_host_that_an_operator_forced_down_does_not_come_back_by_itself(watched):
     Host.objects.filter(name="h0").update(forced_down=True)
-    liveness.observe(now_s=0)
+    assert sorted(dict(liveness.observe(now_s=0))) == ["h1", "h2", "h3"]
     assert not Host.objects.get(name="h0").alive
     assert not liveness.beat("h0")
     liveness.revive("h0")
@@ -222,6 +224,22 @@ def test_a_host_that_is_heard_while_others_are_declared_dead_lives(watched):
     assert Host.objects.get(name="h1").alive
 
 
+def test_of_a_host_that_another_observer_declared_dead_first_nothing_is_said_again(watched):
+    for number in range(4, 7):
+        Host.objects.create(name=f"h{number}", alive=True, counter=1)
+    dead: list[str] = []
+
+    def declare_the_other(*, host: str) -> None:
+        dead.append(host)
+        Host.objects.filter(name="h1").update(alive=False)
+
+    events.on("host.dead", declare_the_other)
+    liveness.observe(now_s=0)
+    Host.objects.exclude(name__in=("h0", "h1")).update(counter=2)
+    watch(from_s=10, to_s=CONFIG.host_dead_after_s + 20)
+    assert dead == ["h0"]
+
+
 def test_when_more_than_a_third_fall_silent_together_nobody_is_dead(watched):
     liveness.observe(now_s=0)
     Host.objects.filter(name="h0").update(counter=2)
@@ -238,6 +256,48 @@ def test_a_silence_that_nobody_could_watch_is_no_death_and_one_that_is_watched_i
     assert Host.objects.get().alive
     watch(from_s=back_s + 10, to_s=back_s + CONFIG.host_dead_after_s)
     assert not Host.objects.get().alive
+
+
+def test_control_workers_share_one_watch_that_a_new_one_goes_on_with(watched):
+    """As seen from five processes in turn, each of which looks for the first time."""
+    Host.objects.exclude(name="h0").delete()
+    for now_s in range(0, int(CONFIG.host_dead_after_s) + 1, 10):
+        importlib.reload(liveness).observe(now_s=now_s)
+    assert Host.objects.get().alive
+    importlib.reload(liveness).observe(now_s=CONFIG.host_dead_after_s + 10)
+    assert not Host.objects.get().alive
+
+
+def test_a_clock_that_is_set_back_or_forward_kills_nobody(watched):
+    Host.objects.exclude(name="h0").delete()
+    watch(from_s=7_200, to_s=7_220)
+    watch(from_s=3_600, to_s=3_620)
+    watch(from_s=9_000, to_s=9_010)
+    assert Host.objects.get().alive
+    assert Host.objects.get().silent_s == pytest.approx(10 + 10 + liveness.WATCHED_S)
+
+
+def test_the_observers_clock_is_the_database_s(watched):
+    liveness.observe()
+    assert Host.objects.first().looked_at_s == pytest.approx(time.time(), abs=5)
+
+
+@pytest.mark.parametrize("hosts", [10, 1_000])
+def test_a_look_at_many_hosts_costs_as_many_statements_as_at_few(db, django_assert_num_queries, hosts):
+    Host.objects.bulk_create(Host(name=f"n{number}", alive=True, counter=1) for number in range(hosts))
+    with django_assert_num_queries(6):
+        assert sorted(liveness.observe()) == sorted((f"n{number}", 1) for number in range(hosts))
+
+
+def test_who_is_silent_is_sent_no_echo_and_who_is_heard_again_is(watched):
+    liveness.observe(now_s=0)
+    Host.objects.exclude(name="h0").update(counter=2)
+    watch(from_s=10, to_s=CONFIG.host_dead_after_s + 10)
+    Host.objects.exclude(name="h0").update(counter=3)
+    sent = Host.objects.get(name="h0").echo_sent
+    assert "h0" not in dict(liveness.observe(now_s=CONFIG.host_dead_after_s + 20))
+    Host.objects.filter(name="h0").update(counter=2)
+    assert dict(liveness.observe(now_s=CONFIG.host_dead_after_s + 30))["h0"] == sent + 1
 
 
 def test_an_echo_counts_once_however_often_it_comes(watched):
