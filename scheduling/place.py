@@ -51,7 +51,7 @@ def rank(request: PlaceRequest) -> Ranking:
     request = _looked_up(request, left)
     considered, verdicts = len(left), []
     for rule in FILTERS:
-        if request.forced and not rule.always:
+        if not rule.concerns(request) or (request.forced and not rule.always):
             continue
         keeps = rule.keeps
         kept = [node for node in left if keeps(node, request)]

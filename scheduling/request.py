@@ -47,14 +47,8 @@ class Stock(NamedTuple):
     """One resource class of a node; a tuple, for a placement makes thousands of them."""
 
     total: int
-    reserved: int
-    allocation_ratio: float
     used: int
-
-    @property
-    def free(self) -> float:
-        """Return how much may still be claimed."""
-        return (self.total - self.reserved) * self.allocation_ratio - self.used
+    free: float  # how much may still be claimed: what is not reserved, oversold, less what is used
 
 
 @dataclass(slots=True)
@@ -74,7 +68,7 @@ class Candidate:
     host_ip: str
     present: bool
     enabled: bool
-    up: bool
+    up: bool  # from SQLite 0 or 1, as is what it makes of an expression
     stocks: dict[str, Stock] = field(default_factory=dict)
     guests: frozenset[UUID] = frozenset()
     members: int = 0

@@ -1,5 +1,6 @@
 """Reads of scheduling."""
 
+import itertools
 from collections.abc import Collection, Sequence
 from functools import cache, lru_cache
 from uuid import UUID
@@ -34,15 +35,14 @@ def candidates(resources: Collection[str]) -> list[Candidate]:
     """
     classes = sorted({VCPU, MEMORY_MB, DISK_GB, *resources})
     named = {f"class_{number}": name for number, name in enumerate(classes)}
+    at_columns = list(zip(classes, itertools.count(_OF_NODE, 3)))
     nodes = []
     for row in sql.fetch(_candidates_with(len(classes)), named):
-        figures = zip(classes, range(_OF_NODE, len(row), 4), strict=True)
-        stocks = {name: Stock._make(row[at : at + 4]) for name, at in figures if row[at] is not None}
-        if not stocks:
-            continue
-        key, name, host, zone, kind, architecture, host_ip, present, enabled, up = row[:_OF_NODE]
-        state = bool(present), bool(enabled), bool(up)
-        nodes.append(Candidate(_node_id(key), name, host, zone, kind, architecture, host_ip, *state, stocks))
+        stocks = {name: Stock._make(row[at : at + 3]) for name, at in at_columns if row[at] is not None}
+        if stocks:
+            key, name, host, zone, kind, architecture, host_ip, present, enabled, up = row[:_OF_NODE]
+            where = _node_id(key), name, host, zone, kind, architecture, host_ip
+            nodes.append(Candidate(*where, present, enabled, up, stocks))
     return nodes
 
 
@@ -50,7 +50,8 @@ def candidates(resources: Collection[str]) -> list[Candidate]:
 def _candidates_with(classes: int) -> str:
     """Return the statement: a row a node, for a row a stock would say all that is known of the node again."""
     stocks = [f"s{number}" for number in range(classes)]
-    columns = [f"{one}.total, {one}.reserved, {one}.allocation_ratio, {one}.used" for one in stocks]
+    free = "({0}.total - {0}.reserved) * {0}.allocation_ratio - {0}.used"
+    columns = [f"{one}.total, {one}.used, {free.format(one)}" for one in stocks]
     joins = [
         f"LEFT JOIN scheduling_inventory {one} ON {one}.node_id = n.id AND {one}.resource_class = %(class_{number})s"
         for number, one in enumerate(stocks)

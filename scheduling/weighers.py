@@ -10,21 +10,27 @@ from scheduling.request import Candidate, PlaceRequest
 
 @dataclass(frozen=True, slots=True)
 class Weigher:
-    """A rule: the higher the figure, the better the node; a negative multiplier packs instead of spreading."""
+    """A rule: the higher the figure, the better the node; a negative multiplier packs instead of spreading.
+
+    concerns: whether the request asks for it at all; where not, every node has 0 of it.
+    """
 
     name: str
-    figure: Callable[[Candidate, PlaceRequest], float]
+    figure: Callable[[Candidate], float]
     multiplier: float = 1.0
+    concerns: Callable[[PlaceRequest], object] = lambda _: True
 
 
-def _free(resource: str) -> Callable[[Candidate, PlaceRequest], float]:
-    return lambda node, _: node.stocks[resource].free if resource in node.stocks else 0.0
+def _free(resource: str) -> Callable[[Candidate], float]:
+    return lambda node: node.stocks[resource].free if resource in node.stocks else 0.0
 
 
-def _members(policy: Policy) -> Callable[[Candidate, PlaceRequest], float]:
-    return lambda node, request: (
-        float(node.members) if request.group and request.group.policy == policy else 0.0
-    )
+def _members(node: Candidate) -> float:
+    return float(node.members)
+
+
+def _is_of(policy: Policy) -> Callable[[PlaceRequest], bool]:
+    return lambda asked: asked.group is not None and asked.group.policy == policy
 
 
 WEIGHERS = (
@@ -32,8 +38,8 @@ WEIGHERS = (
     Weigher("cpu", _free(VCPU)),
     Weigher("disk", _free(DISK_GB)),
     # A tenant's wish weighs more than the three above together, or it would be none on a cloud that is evenly filled.
-    Weigher("soft affinity", _members(Policy.SOFT_AFFINITY), 10.0),
-    Weigher("soft anti-affinity", _members(Policy.SOFT_ANTI_AFFINITY), -10.0),
+    Weigher("soft affinity", _members, 10.0, _is_of(Policy.SOFT_AFFINITY)),
+    Weigher("soft anti-affinity", _members, -10.0, _is_of(Policy.SOFT_ANTI_AFFINITY)),
 )
 
 
@@ -53,7 +59,9 @@ def weigh(
 
 
 def _shares(weigher: Weigher, nodes: list[Candidate], request: PlaceRequest) -> list[float]:
-    figures = [weigher.figure(node, request) for node in nodes]
+    if not weigher.concerns(request):
+        return [0.0] * len(nodes)
+    figures = [weigher.figure(node) for node in nodes]
     low, high = min(figures), max(figures)
     if low == high:
         return [0.0] * len(nodes)
