@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from tests.cloud.cloud import Cloud, until
-from tests.cloud.rabbitmq import RabbitMQ
 from tests.patience import patience
 
 TABLE = "computecloud_test"
@@ -91,11 +90,9 @@ def of(cloud: Cloud) -> Broker:
     return cloud.rabbitmq or Redis(cloud)
 
 
-def cut_off(broker: RabbitMQ) -> None:
-    """Drop every packet to and from the broker: neither side is told anything."""
-    rules = "".join(
-        f"add rule inet {TABLE} input tcp {side} {broker.port} drop\n" for side in ("sport", "dport")
-    )
+def cut_off(port: int) -> None:
+    """Drop every packet to and from a server's port: neither side is told anything."""
+    rules = "".join(f"add rule inet {TABLE} input tcp {side} {port} drop\n" for side in ("sport", "dport"))
     chain = f"add chain inet {TABLE} input {{ type filter hook input priority 0; }}\n"
     _nft(f"add table inet {TABLE}\n{chain}{rules}")
 

@@ -81,7 +81,7 @@ def test_connections_that_are_half_open_are_found(cloud: Cloud, load: Load, brok
     if cloud.rabbitmq is None:
         pytest.skip("a unix socket cannot be half open: Redis on TCP is in test_redis_tcp.py")
     said = lost_connections(cloud)
-    brokers.cut_off(cloud.rabbitmq)
+    brokers.cut_off(cloud.rabbitmq.port)
     try:
         cloud.rabbitmq.kill()
         time.sleep(CUT_S)
