@@ -11,13 +11,14 @@ import orjson
 import structlog
 from django.conf import settings
 from django.core.exceptions import RequestDataTooBig
-from django.db import InterfaceError, OperationalError
+from django.db import DatabaseError, InterfaceError
 from django.http import HttpRequest, HttpResponse, HttpResponseBase, UnreadablePostError
 
 from computecloud.wire import faults, requestid, versions
 from computecloud.wire.caller import Caller
 from computecloud.wire.errors import CloudError, Conflict, InvalidInput, Unauthenticated
 from computecloud.wire.middleware import GetResponse
+from computecloud.wire.outage import is_outage
 from computecloud.wire.parsers import MAX_BODY_BYTES
 from computecloud.wire.services import Service, by_path
 from identity import tokens
@@ -97,7 +98,9 @@ class IdempotencyMiddleware:
             if caller is None:
                 return self._late(request, key, fingerprint)
             taken = idempotency.take(_request(caller, key, fingerprint))
-        except (CloudError, OperationalError, InterfaceError) as error:
+        except (CloudError, DatabaseError, InterfaceError) as error:
+            if not isinstance(error, CloudError) and not is_outage(error):
+                raise
             return _refused(request, service, error)
         if isinstance(taken, Answer):
             return _again(taken)
@@ -165,7 +168,9 @@ def _settle(claim: Claim, response: HttpResponseBase) -> None:
     """Keep what may be answered again; where that fails, the row says already what was begun."""
     try:
         _keep(claim, response)
-    except (OperationalError, InterfaceError) as error:
+    except (DatabaseError, InterfaceError) as error:
+        if not is_outage(error):
+            raise
         log.warning("idempotency.not_kept", error=str(error))
 
 

@@ -131,7 +131,13 @@ def _database() -> dict[str, Any]:
             "OPTIONS": {
                 **_GIVE_UP_ON_THE_DARK,
                 **parsed.get("OPTIONS", {}),  # what the address says after `?`, e.g. sslmode
-                "pool": {"min_size": 1, "max_size": CONFIG.database_pool_max, "timeout": 10},
+                # By itself a pool asks ever more rarely, for minutes: each caller has it ask again instead.
+                "pool": {
+                    "min_size": 1,
+                    "max_size": CONFIG.database_pool_max,
+                    "timeout": 10,
+                    "reconnect_timeout": 5,
+                },
             },
         }
     return {

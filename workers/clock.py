@@ -1,7 +1,7 @@
 """The engine's time, in seconds since 1970, and which run of the machine it is told in.
 
-A wall clock may be stepped; workers.clock_steps puts right what that spoils. What is compared within one process (an
-observer's silence, a baton's age) goes by the monotonic clock instead. Machines' clocks must agree to within a lease.
+A wall clock may be stepped; workers.clock_steps puts right what that spoils. What is compared within one process
+(a baton's age) goes by the monotonic clock instead. Machines' clocks must agree to within a lease.
 """
 
 import time

@@ -2,9 +2,8 @@
 
 from dataclasses import dataclass
 
-from django.db import InterfaceError, OperationalError
-
 from computecloud.wire.errors import CloudError, Unavailable
+from computecloud.wire.outage import is_outage
 from hypervisors.driver import CallOverran, DriverError, HypervisorUnavailable
 
 UNKNOWN_ATTEMPTS = 3  # an error that nobody foresaw may be a passing one; more tries would only hide it
@@ -44,7 +43,9 @@ def verdict(error: BaseException, *, attempt: int, attempts: int) -> Retry | Giv
     match error:
         case HypervisorUnavailable():
             limit, longest_s = attempts * AWAY_TIMES, AWAY_PAUSE_S
-        case CallOverran() | OperationalError() | InterfaceError() | Unavailable() | HostLost():
+        case CallOverran() | Unavailable() | HostLost():
+            limit = attempts
+        case _ if is_outage(error):
             limit = attempts
         case DriverError() | StepFailed():
             limit = attempts if error.retryable else 1
@@ -65,6 +66,6 @@ def in_words(error: BaseException) -> str:
     message = getattr(error, "message", None)
     if isinstance(message, str):
         return message
-    if isinstance(error, HostLost | OperationalError | InterfaceError):
+    if isinstance(error, HostLost) or is_outage(error):
         return str(error)
     return f"unexpected {type(error).__name__}"

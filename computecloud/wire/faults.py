@@ -7,11 +7,11 @@ from typing import Any
 import structlog
 from django.core.exceptions import PermissionDenied, RequestDataTooBig, SuspiciousOperation
 from django.core.signals import got_request_exception
-from django.db import InterfaceError, OperationalError
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase
 from rest_framework import exceptions
 
 from computecloud.wire import errors, links, renderers, requestid, versions
+from computecloud.wire.outage import is_outage
 from computecloud.wire.serializers import describe
 from computecloud.wire.services import COMPUTE, IDENTITY, FaultForm, Service, by_path
 
@@ -35,8 +35,6 @@ STATUSES: dict[type[Exception], int] = {
     SuspiciousOperation: 400,
     exceptions.NotAuthenticated: 401,
     exceptions.AuthenticationFailed: 401,
-    OperationalError: 503,
-    InterfaceError: 503,
 }
 MESSAGES = {
     400: "The request cannot be understood.",
@@ -111,7 +109,7 @@ def exception_handler(error: Exception, context: dict[str, Any]) -> HttpResponse
     """Return the answer to an error in a view; DRF calls it for every exception."""
     request: HttpRequest = context["request"]._request
     status = status_of(error)
-    if status == 500 or isinstance(error, OperationalError | InterfaceError):
+    if status == 500 or is_outage(error):
         log.error("request.failed", exc_info=error)
     if status == 500:
         got_request_exception.send(sender=exception_handler, request=request)
@@ -131,6 +129,8 @@ def status_of(error: Exception) -> int:
     for family in type(error).__mro__:
         if family in STATUSES:
             return STATUSES[family]
+    if is_outage(error):
+        return 503
     return error.status_code if isinstance(error, exceptions.APIException) else 500
 
 

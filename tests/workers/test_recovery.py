@@ -1,11 +1,12 @@
 """Recovery, fairness and liveness: what happens when messages, workers or hosts are gone."""
 
 import importlib
+import threading
 import time
 
 import pytest
 from celery import current_app
-from django.db import transaction
+from django.db import connections, transaction
 
 from computecloud.config import CONFIG
 from tests.workers import toy
@@ -268,6 +269,38 @@ def test_control_workers_share_one_watch_that_a_new_one_goes_on_with(watched):
     assert not Host.objects.get().alive
 
 
+def test_a_host_that_cleaned_up_for_long_lives_when_it_says_so(watched):
+    Host.objects.filter(name="h0").update(alive=False)
+    watch(from_s=0, to_s=2 * CONFIG.host_dead_after_s)
+    liveness.revive("h0")
+    liveness.observe(now_s=2 * CONFIG.host_dead_after_s)
+    assert Host.objects.get(name="h0").alive
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.skipif("sqlite" in CONFIG.database_url or not CONFIG.database_url, reason="SQLite locks no rows")
+def test_a_host_whose_row_is_locked_keeps_no_look_waiting(watched):
+    locked, look = threading.Event(), threading.Event()
+
+    def hold() -> None:
+        with transaction.atomic():
+            Host.objects.filter(name="h1").update(disabled_reason="held")
+            locked.set()
+            look.wait(20)
+        connections.close_all()
+
+    thread = threading.Thread(target=hold)
+    thread.start()
+    try:
+        assert locked.wait(20)
+        began = time.monotonic()
+        assert sorted(dict(liveness.observe(now_s=0))) == ["h0", "h2", "h3"]
+        assert time.monotonic() - began < 10
+    finally:
+        look.set()
+        thread.join()
+
+
 def test_a_clock_that_is_set_back_or_forward_kills_nobody(watched):
     Host.objects.exclude(name="h0").delete()
     watch(from_s=7_200, to_s=7_220)
@@ -285,7 +318,7 @@ def test_the_observers_clock_is_the_database_s(watched):
 @pytest.mark.parametrize("hosts", [10, 1_000])
 def test_a_look_at_many_hosts_costs_as_many_statements_as_at_few(db, django_assert_num_queries, hosts):
     Host.objects.bulk_create(Host(name=f"n{number}", alive=True, counter=1) for number in range(hosts))
-    with django_assert_num_queries(6):
+    with django_assert_num_queries(5):
         assert sorted(liveness.observe()) == sorted((f"n{number}", 1) for number in range(hosts))
 
 

@@ -3,7 +3,7 @@
 from concurrent.futures import Future
 
 import pytest
-from django.db import OperationalError
+from django.db import InternalError, OperationalError
 
 from computecloud.wire.errors import Conflict, Unavailable
 from hypervisors.driver import CallFailed, CallOverran, HypervisorUnavailable, StaleEpoch
@@ -23,6 +23,7 @@ from workers.retry import GiveUp, HostLost, Retry, StepFailed, backoff_s, in_wor
         (Conflict("taken"), 1),
         (OperationalError("database is locked"), 5),
         (HostLost("died"), 5),
+        (InternalError("a bug of the database"), 3),
         (KeyError("bug"), 3),
     ],
 )
@@ -30,6 +31,16 @@ def test_each_kind_of_error_gets_its_number_of_tries(error, tries):
     judged = [verdict(error, attempt=attempt, attempts=5) for attempt in range(1, 6)]
     assert [isinstance(one, Retry) for one in judged] == [attempt < tries for attempt in range(1, 6)]
     assert isinstance(judged[tries - 1], GiveUp)
+
+
+@pytest.mark.parametrize(("sqlstate", "tries"), [("25P03", 5), ("25P02", 3)])
+def test_a_session_that_postgresql_ended_is_an_outage_and_a_transaction_that_failed_is_none(sqlstate, tries):
+    error = InternalError("terminating connection due to idle-in-transaction timeout")
+    error.__cause__ = Exception()
+    error.__cause__.sqlstate = sqlstate
+    judged = [verdict(error, attempt=attempt, attempts=5) for attempt in range(1, 6)]
+    assert [isinstance(one, Retry) for one in judged] == [attempt < tries for attempt in range(1, 6)]
+    assert (in_words(error) == str(error)) == (tries == 5)
 
 
 def test_a_hypervisor_that_is_away_is_asked_again_soon_and_for_longer():
