@@ -92,8 +92,8 @@ class HostAdmin(ReadOnlyAdmin):
         ("takes_guests", "heartbeat_at"),
         ("worker", "epoch"),
         ("echo_sent", "echo_heard"),
-        ("counter", "boot_id"),
-        "created_at",
+        ("counter", "silent_s"),
+        ("boot_id", "created_at"),
     ]
     acts = [
         Act("enable", "Enable", "It takes new guests again.", _enable, applies=lambda host: not host.enabled),

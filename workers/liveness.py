@@ -29,7 +29,10 @@ _NOW_S = {
     "postgresql": "extract(epoch FROM clock_timestamp())::float8",
 }
 # Who holds the row of one host keeps no heartbeat of another waiting: that host is left out of this look.
-_NOT_HELD = {"sqlite": "TRUE", "postgresql": "id IN (SELECT id FROM workers_host FOR UPDATE SKIP LOCKED)"}
+_NOT_HELD = {
+    "sqlite": "TRUE",
+    "postgresql": "id IN (SELECT id FROM workers_host FOR NO KEY UPDATE SKIP LOCKED)",
+}
 _LOOK = """
 UPDATE workers_host SET
     silent_s = CASE

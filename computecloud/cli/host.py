@@ -83,6 +83,7 @@ def show(name: str, as_json: bool) -> None:
         "worker": host.worker,
         "epoch": host.epoch,
         "heartbeat_at": host.heartbeat_at,
+        "silent_s": host.silent_s,
         "unheard_echoes": host.echo_sent - host.echo_heard,
         **hosts.inside(host),
     }
