@@ -270,6 +270,7 @@ def test_control_workers_share_one_watch_that_a_new_one_goes_on_with(watched):
 
 
 def test_a_host_that_cleaned_up_for_long_lives_when_it_says_so(watched):
+    Host.objects.exclude(name="h0").delete()
     Host.objects.filter(name="h0").update(alive=False)
     watch(from_s=0, to_s=2 * CONFIG.host_dead_after_s)
     liveness.revive("h0")
