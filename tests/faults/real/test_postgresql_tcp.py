@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.cloud import brokers, timings
+from tests.cloud import brokers, rabbitmq, timings
 from tests.cloud.cloud import Cloud, until
 from tests.cloud.postgresql import Cluster
 from tests.cloud.rabbitmq import free_port
@@ -13,6 +13,7 @@ from tests.cloud.servers import WHOLE, Server, holdings
 from tests.faults.real.conftest import fake, watched
 from tests.faults.real.load import UNDONE, is_made, under_load
 from tests.faults.record import Row, note
+from tests.lanes import STACKS
 
 pytestmark = [pytest.mark.cloud, pytest.mark.faults]
 
@@ -32,11 +33,13 @@ def port() -> int:
 def cloud(port: int) -> Iterator[Cloud]:
     """Return a cloud with two fake hosts whose PostgreSQL is reached over TCP."""
     made = fake("pgtcp")
-    made.stack = "postgresql over TCP+redis"
+    made.stack = STACKS[1]
     cluster = Cluster.make("listen_addresses=127.0.0.1", f"port={port}")
     try:
         made.settings["DATABASE_URL"] = f"postgresql://test@127.0.0.1:{port}/postgres"
-        yield from watched(made, "--hosts", "2")
+        with rabbitmq.running() as broker:
+            made.rabbitmq, made.settings["BROKER_URL"] = broker, broker.url
+            yield from watched(made, "--hosts", "2")
     finally:
         cluster.remove()
 
