@@ -2,9 +2,8 @@
 
 from django.db import DatabaseError, InterfaceError, OperationalError
 
-SESSION_ENDED = (
-    "25P03"  # PostgreSQL's idle_in_transaction_session_timeout; Django takes it for an internal error
-)
+# PostgreSQL's idle_in_transaction_session_timeout, which Django takes for an internal error
+SESSION_ENDED = "25P03"
 
 
 def is_outage(error: BaseException) -> bool:
