@@ -43,6 +43,11 @@ def links_of(operation: Operation) -> list[Link]:
     return []
 
 
+def rests() -> bool:
+    """Tell whether the broker failed so lately that this process does not ask it."""
+    return time.monotonic() < _silence.until_s
+
+
 def publish_accepted(operation: Operation) -> bool:
     """Publish the first segment of an operation whose acceptance has just been committed."""
     reach(operation.kind, "accepted")
@@ -61,7 +66,7 @@ def publish(operation: Operation) -> bool:
     links = links_of(operation)
     if not links:
         return True
-    if time.monotonic() < _silence.until_s:
+    if rests():
         return False
     task = current_app.tasks[STEP_TASK]
     first, *others = (

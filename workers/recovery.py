@@ -309,9 +309,12 @@ def _is_rung_again(now: float) -> Q:
 
 
 def _ring(operation: Operation, now: float, depths: dict[str, int]) -> None:
-    """Publish an operation again; later where its queue is not empty, for its message may be in there."""
+    """Publish an operation again; later where its queue is not empty, for its message may be in there.
+
+    What the broker does not take is no ring: the pauses that grow with the rings are for messages that wait somewhere.
+    """
     links = dispatch.links_of(operation)
-    if not links:
+    if not links or dispatch.rests():
         return
     queue = links[0].queue
     quiet_s = now - operation.dispatched_at
@@ -321,5 +324,5 @@ def _ring(operation: Operation, now: float, depths: dict[str, int]) -> None:
         return
     if quiet_s < _pause_s(operation.rings) and not operation.run_after:
         return
-    if ledger.ring(operation.id, operation.dispatched_at):
-        dispatch.publish(operation)
+    if ledger.ring(operation.id, operation.dispatched_at) and not dispatch.publish(operation):
+        ledger.unring(operation.id, operation.dispatched_at, operation.rings)

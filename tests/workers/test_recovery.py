@@ -7,10 +7,23 @@ import time
 import pytest
 from celery import current_app
 from django.db import connections, transaction
+from kombu.exceptions import OperationalError
+from kombu.transport.memory import Channel
 
 from computecloud.config import CONFIG
 from tests.workers import toy
-from workers import admission, events, liveness, lost_hosts, overtaking, process, queues, recovery, runner
+from workers import (
+    admission,
+    dispatch,
+    events,
+    liveness,
+    lost_hosts,
+    overtaking,
+    process,
+    queues,
+    recovery,
+    runner,
+)
 from workers.ledger import DO
 from workers.models import Host, Operation, StepRun, SubjectLock
 from workers.outcome import Outcome
@@ -54,6 +67,29 @@ def test_an_operation_whose_message_may_wait_in_the_queue_is_rung_later(accepted
         recovery.sweep()
         operation.refresh_from_db()
         assert operation.rings == expected, quiet_s
+
+
+def test_what_the_broker_does_not_take_is_no_ring(accepted, monkeypatch):
+    operation = accepted()
+    empty_queue()
+    monkeypatch.setattr(dispatch._silence, "until_s", 0.0)
+    seen = time.time() - 7
+    Operation.objects.update(dispatched_at=seen, rings=1)
+
+    def refuse(*words: object, **options: object) -> None:
+        raise OperationalError("timeout reading from socket")
+
+    with monkeypatch.context() as broken:
+        broken.setattr(Channel, "_put", refuse)
+        recovery.sweep()  # a connection turns out to be half open
+    assert dispatch.rests()
+    recovery.sweep()  # the broker is not asked yet
+    operation.refresh_from_db()
+    assert (operation.rings, operation.dispatched_at) == (1, pytest.approx(seen))
+    dispatch._silence.until_s = 0.0
+    recovery.sweep()
+    operation.refresh_from_db()
+    assert (operation.rings, queues.depth("control")) == (2, 1)
 
 
 def empty_queue() -> None:
