@@ -151,6 +151,18 @@ def cancelled(action: str, instance_id: UUID) -> None:
     _running(ACTIONS[action], instance_id).update(**restored)
 
 
+def forsaken(instance_id: UUID, fault: Mapping[str, Any]) -> None:
+    """Show ERROR and the fault, whatever was being done: only a newer version knows what, and nobody ends it."""
+    now = timezone.now()
+    columns = {
+        "vm_state": VmState.ERROR.value,
+        "task_state": None,
+        "fault": described(fault, now),
+        "updated_at": now,
+    }
+    Instance.objects.filter(id=instance_id, deleted=False).update(**columns)
+
+
 def reset(instance_id: UUID, vm_state: VmState) -> None:
     """Set the state by an operator's word, and free an instance that shows an action which no operation stands behind.
 

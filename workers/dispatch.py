@@ -32,8 +32,13 @@ _silence = Silence()
 
 
 def links_of(operation: Operation) -> list[Link]:
-    """Return the links that follow in the ledger; none where the operation has ended or waits for admission."""
-    flow = workflow.get(operation.kind)
+    """Return the links that follow in the ledger.
+
+    None where the operation has ended or waits for admission, or where only a newer version knows its kind.
+    """
+    flow = workflow.find(operation.kind)
+    if flow is None:
+        return []
     where = (flow, operation.params, operation.host, operation.cursor)
     if operation.state == State.UNDOING:
         return route.undo_segment(*where)

@@ -18,6 +18,7 @@ from workers import (
     clock,
     clock_steps,
     dispatch,
+    forsaken,
     ledger,
     lost_hosts,
     queues,
@@ -30,7 +31,7 @@ from workers import (
 )
 from workers.models import ACTIVE, IS_ACTIVE, Inquiry, Operation, State, StepRun, Subject, utc_now
 from workers.process import PROCESS
-from workers.workflow import CONTROL, Step
+from workers.workflow import CONTROL, Step, Workflow
 
 log = structlog.get_logger()
 
@@ -46,23 +47,25 @@ def sweep() -> None:
     """Free expired leases, turn back what is past its deadline, publish what was never taken, admit who waits."""
     clock_steps.correct()
     now = clock.now()
+    ours = _active().filter(kind__in=workflow.registered())
     expired = _leased().filter(lease_until__lt=now)
     _each(
         expired[:BATCH], lambda operation: free(operation, f"the lease of {operation.lease_worker} ran out")
     )
-    _each(_active().filter(lease_token=None, admitted=True, deadline__lt=now)[:BATCH], past_deadline)
-    marked = _active().filter(GOES_FORWARD, lease_token=None).exclude(cancelled_by="")
+    _each(ours.filter(lease_token=None, admitted=True, deadline__lt=now)[:BATCH], past_deadline)
+    _each(forsaken.left(_active(), now)[:BATCH], forsake)
+    marked = ours.filter(GOES_FORWARD, lease_token=None).exclude(cancelled_by="")
     _each(marked[:BATCH], turn_back_cancelled)
-    _each(lost_hosts.left_waiting(_active())[:BATCH], lost_hosts.let_go)
+    _each(lost_hosts.left_waiting(ours)[:BATCH], lost_hosts.let_go)
     depths: dict[str, int] = {}
-    due = _active().filter(
+    due = ours.filter(
         _is_rung_again(now),
         lease_token=None,
         admitted=True,
         run_after__lte=now,
         dispatched_at__lt=now - RING_AFTER_S,
     )
-    woken = _active().filter(lease_token=None, admitted=True, run_after__gt=0, run_after__lte=now, rings=0)
+    woken = ours.filter(lease_token=None, admitted=True, run_after__gt=0, run_after__lte=now, rings=0)
     first = list(woken[:BATCH])
     others = due.exclude(id__in=[one.id for one in first])[:BATCH]
     _each([*first, *others], lambda operation: _ring(operation, now, depths))
@@ -142,18 +145,13 @@ def _publish_fetched() -> None:
 
 
 def free(operation: Operation, why: str) -> None:
-    """Note a lost attempt and free its lease; one attempt too many ends it, forward or back, for it may be poison."""
-    flow = workflow.get(operation.kind)
+    """Note a lost attempt and free its lease; one attempt too many ends it, forward or back, for it may be poison.
+
+    Of a kind that only newer workers know, the lease is freed for them.
+    """
     back = operation.state == State.UNDOING
-    step = flow.steps[operation.cursor] if 0 <= operation.cursor < len(flow.steps) else None
-    poison = (
-        step is not None
-        and not back
-        and not flow.keeps_trying
-        and isinstance(
-            retry.verdict(retry.HostLost(), attempt=operation.attempt, attempts=step.attempts), retry.GiveUp
-        )
-    )
+    flow = workflow.find(operation.kind)
+    step = flow.steps[operation.cursor] if flow and 0 <= operation.cursor < len(flow.steps) else None
     held = Operation.objects.filter(id=operation.id, lease_token=operation.lease_token)
     with transaction.atomic():
         freed = held.update(lease_token=None, run_after=0, dispatched_at=clock.now(), rings=0)
@@ -177,16 +175,26 @@ def free(operation: Operation, why: str) -> None:
         if operation.state not in ACTIVE:
             ledger.release_subjects(operation.id)
     log.warning("lease.lost", operation_id=str(operation.id), kind=operation.kind, why=why)
-    if poison and step is not None:
-        turn_back(operation, f"step {step.name} lost its worker {operation.attempt} times; not tried again")
-    elif step is not None and (back or flow.keeps_trying) and operation.state in ACTIVE:
-        _give_up_poison(operation, step)
-    elif operation.cancelled_by:
+    if step is not None and flow is not None:
+        _judge_lost(flow, step, operation, back=back)
+    elif operation.cancelled_by and flow is not None:
         turn_back(operation, undoing.cancelled_in_words(operation.cancelled_by))
     if operation.state in ACTIVE:
         dispatch.publish_id(operation.id)
     else:
         wake(operation.subject_id)
+
+
+def _judge_lost(flow: Workflow, step: Step, operation: Operation, *, back: bool) -> None:
+    """Turn back, or end, an operation that has lost too many workers at a step, or is cancelled."""
+    onward = not back and not flow.keeps_trying
+    judged = retry.verdict(retry.HostLost(), attempt=operation.attempt, attempts=step.attempts)
+    if onward and isinstance(judged, retry.GiveUp):
+        turn_back(operation, f"step {step.name} lost its worker {operation.attempt} times; not tried again")
+    elif not onward and operation.state in ACTIVE:
+        _give_up_poison(operation, step)
+    elif operation.cancelled_by:
+        turn_back(operation, undoing.cancelled_in_words(operation.cancelled_by))
 
 
 def _give_up_poison(operation: Operation, step: Step) -> None:
@@ -211,6 +219,14 @@ def past_deadline(operation: Operation) -> None:
     else:
         turn_back(operation, error)
         dispatch.publish_id(operation.id)
+
+
+def forsake(operation: Operation) -> None:
+    """Fail an operation of a kind that only a newer version knows, and that this has not ended by its deadline."""
+    words = (
+        f"no worker knows what {operation.kind} is: a newer version accepted it, and did not end it in time"
+    )
+    fail(operation, f"{operation.error}; {words}" if operation.error else words)
 
 
 def turn_back_cancelled(operation: Operation) -> bool:
@@ -250,7 +266,7 @@ def turn_back(operation: Operation, error: str) -> bool:
 
 def fail(operation: Operation, error: str) -> None:
     """End an operation as failed; what it left stays in its footprints, for delete and audits to clean."""
-    flow = workflow.get(operation.kind)
+    flow = workflow.find(operation.kind)
     ctx = undoing.context_of(operation, error)
     ctx.leftovers = True
     with transaction.atomic():
@@ -258,7 +274,7 @@ def fail(operation: Operation, error: str) -> None:
         if not idle.exists():
             return
         # First, as at the end of a step: a delete that comes takes the server first too.
-        undoing.write_undone(flow, ctx)
+        undoing.write_undone(flow.undone if flow else forsaken.writer(operation.subject_type), ctx)
         if not idle.update(state=State.FAILED, error=ctx.error, finished_at=utc_now()):
             transaction.set_rollback(True)
             return

@@ -1,6 +1,7 @@
 """What becomes of an operation that does not go on: its failed step is judged, what was begun is undone in reverse."""
 
 import traceback
+from collections.abc import Callable
 from typing import Any
 
 import structlog
@@ -60,7 +61,7 @@ def _gone_by(
         return Outcome.STOP
     if lease.state == State.UNDOING:
         ctx.leftovers, ctx.error = True, f"{ctx.error}; undo of {step.name}: {words}"
-        write_undone(flow, ctx)
+        write_undone(flow.undone, ctx)
         _end(lease, ctx)
         return Outcome.ENDED
     back = route.previous_cursor(flow, ctx.params, ctx.host, lease.cursor)
@@ -104,7 +105,7 @@ def finish(flow: Workflow, lease: Lease, ctx: Context) -> Outcome:
                 if not ledger.begin_anew(lease, again.results, undo_s=flow.undo_s(ctx.params)):
                     raise Overtaken
                 return Outcome.PUBLISH
-            write_undone(flow, ctx)
+            write_undone(flow.undone, ctx)
             _end(lease, ctx, heard=True)
     except Overtaken:
         return give_way(flow, lease, ctx)
@@ -133,11 +134,11 @@ def give_way(flow: Workflow, lease: Lease, ctx: Context, note: dict[str, Any] | 
     return Outcome.OVERTAKEN
 
 
-def write_undone(flow: Workflow, ctx: Context) -> None:
-    """Have the workflow write what it leaves; one that cannot may not keep its operation from ending."""
+def write_undone(write: Callable[[Context], None], ctx: Context) -> None:
+    """Have a workflow write what it leaves; one that cannot may not keep its operation from ending."""
     try:
         with transaction.atomic():
-            flow.undone(ctx)
+            write(ctx)
     except DatabaseError:
         raise
     except Exception as error:

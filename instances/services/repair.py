@@ -6,11 +6,13 @@ from uuid import UUID
 from computecloud.wire.errors import NotFound
 from identity.caller import Caller
 from identity.policy import ADMIN
+from instances import transitions
 from instances.models import Instance
 from instances.services import servers
 from instances.states import VmState
 from workers.again import CannotAskAgain
 from workers.models import Operation, utc_now
+from workers.workflow import Context
 
 AGAIN = {
     "start": servers.start,
@@ -35,6 +37,11 @@ def ask_again(operation: Operation, by: str) -> None:
         AGAIN[operation.kind](caller, instance)
     else:
         raise CannotAskAgain(f"A {operation.kind} is not begun anew: delete the server and make another.")
+
+
+def give_up(ctx: Context) -> None:
+    """Show a server whose operation nobody knows how to end in ERROR, with the reason; it may be deleted."""
+    transitions.forsaken(ctx.subject_id, {"code": 500, "message": ctx.error})
 
 
 def reset_state(*, instance_id: UUID, to: VmState, by: str) -> None:

@@ -109,7 +109,7 @@ def test_what_a_workflow_wrote_before_it_failed_to_write_its_end_is_not_kept(acc
         raise KeyError("a bug")
 
     before = rows()
-    undoing.write_undone(replace(toy.TOY, undone=write_half), ctx)
+    undoing.write_undone(write_half, ctx)
     assert rows() == before
     assert ctx.leftovers
     assert "its end: unexpected KeyError" in ctx.error

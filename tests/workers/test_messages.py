@@ -5,8 +5,8 @@ import uuid
 import pytest
 from celery.exceptions import Ignore
 
-from workers import clock, messages, recovery, runner, tasks
-from workers.models import Operation, State
+from workers import clock, forsaken, messages, recovery, runner, tasks
+from workers.models import Operation, State, Subject, SubjectLock
 from workers.outcome import Outcome
 
 ID = uuid.UUID(int=7)
@@ -63,7 +63,9 @@ def test_an_operation_of_a_kind_that_only_newer_workers_know_is_left_to_them(acc
     assert after.run_after > clock.now()
 
 
-def test_a_lost_lease_of_a_kind_that_only_newer_workers_know_holds_up_no_other(accepted):
+def test_a_lost_lease_of_a_kind_that_only_newer_workers_know_is_freed_for_them_and_holds_up_no_other(
+    accepted,
+):
     for operation, kind in ((accepted(), "of tomorrow"), (accepted(), "toy")):
         held = {
             "lease_token": operation.id.hex,
@@ -72,7 +74,44 @@ def test_a_lost_lease_of_a_kind_that_only_newer_workers_know_holds_up_no_other(a
         }
         Operation.objects.filter(id=operation.id).update(kind=kind, state=State.RUNNING, attempt=1, **held)
     recovery.take_over_host("toyhost")
-    assert dict(Operation.objects.values_list("kind", "lease_worker").filter(lease_token=None)) == {
-        "toy": "toyhost:1:99"
+    assert set(Operation.objects.values_list("kind", "lease_token", "state")) == {
+        ("of tomorrow", None, "running"),
+        ("toy", None, "running"),
     }
-    Operation.objects.update(lease_token=None)
+
+
+def test_what_nobody_ends_a_minute_after_its_deadline_fails_and_frees_its_subject(accepted):
+    operation = accepted()
+    deadline = clock.now() - forsaken.LATE_S
+    Operation.objects.update(kind="of tomorrow", error="host a is down", deadline=deadline + 2)
+    recovery.sweep()
+    assert Operation.objects.get().state == "pending", "a newer worker may end it yet"
+    Operation.objects.update(deadline=deadline - 2, lease_token="t", lease_until=clock.now() + 60)
+    recovery.sweep()
+    assert Operation.objects.get().state == "pending", "a newer worker runs a step of it"
+    Operation.objects.update(lease_until=clock.now() - 1)
+    recovery.sweep()
+    operation.refresh_from_db()
+    assert operation.state == "failed"
+    assert operation.error.startswith("host a is down; no worker knows what of tomorrow is")
+    assert not SubjectLock.objects.exists()
+    assert Subject.objects.get().holder is None
+
+
+def test_what_only_newer_workers_know_is_admitted_in_its_turn_and_keeps_no_other_waiting(accepted):
+    operation, other = accepted(), accepted()
+    Operation.objects.update(admitted=False)
+    Operation.objects.filter(id=operation.id).update(kind="of tomorrow")
+    recovery.sweep()
+    assert list(Operation.objects.filter(admitted=True).order_by("created_at")) == [operation, other]
+
+
+def test_many_operations_of_newer_workers_hold_up_nothing(accepted, monkeypatch):
+    monkeypatch.setattr(recovery, "BATCH", 2)
+    late = {"deadline": clock.now() - 1, "dispatched_at": clock.now() - 100}
+    for _ in range(3):
+        Operation.objects.filter(id=accepted().id).update(kind="of tomorrow", cancelled_by="a", **late)
+    ours = accepted()
+    Operation.objects.filter(id=ours.id).update(**late | {"dispatched_at": clock.now() - 50})
+    recovery.sweep()
+    assert Operation.objects.get(id=ours.id).state == "undoing"

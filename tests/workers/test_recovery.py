@@ -421,9 +421,10 @@ def test_a_baton_that_waited_too_long_is_not_picked_up(accepted, monkeypatch):
 
 def test_one_operation_that_cannot_be_moved_on_does_not_hold_up_the_others(accepted):
     broken, other = accepted(), accepted()
-    Operation.objects.filter(id=broken.id).update(kind="forgotten", deadline=1)
+    Operation.objects.filter(id=broken.id).update(params=["no mapping"], cursor=3, deadline=1)
     Operation.objects.filter(id=other.id).update(deadline=1)
     recovery.sweep()
+    assert Operation.objects.get(id=broken.id).state == "pending"
     assert Operation.objects.get(id=other.id).state == "undoing"
 
 
