@@ -136,7 +136,7 @@ class Connection:
         return body
 
     def _chunks(self) -> bytes:
-        parts = []
+        parts: list[bytes] = []
         while True:
             while b"\r\n" not in self._left:
                 self._more()
@@ -178,7 +178,8 @@ class Cloud:
 
     def _public_url(self, kind: str) -> SplitResult:
         service = next(one for one in self._catalog if one["type"] == kind)
-        return urlsplit(next(one["url"] for one in service["endpoints"] if one["interface"] == "public"))
+        url: str = next(one["url"] for one in service["endpoints"] if one["interface"] == "public")
+        return urlsplit(url)
 
     def connect(self) -> Connection:
         """Return a new connection to the Compute API, logged in."""

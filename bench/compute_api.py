@@ -154,7 +154,7 @@ def reads(bench: Bench) -> None:
     with bench.cpu(fill) as cpu:
         start = time.perf_counter()
         posts = [
-            timed(lambda number=number: bench.boot(bench.own, f"{name}{number}", "none", each))
+            timed(partial(bench.boot, bench.own, f"{name}{number}", "none", each))
             for number in range(fill // each)
         ]
         bench.wait_until_none(name, "BUILD")
@@ -171,9 +171,7 @@ def reads(bench: Bench) -> None:
     ):
         with bench.cpu(times + 1) as cpu:
             bench.get(path)
-            taken = [
-                timed(lambda path=path: bench.own.ask("GET", bench.cloud.path + path)) for _ in range(times)
-            ]
+            taken = [timed(partial(bench.own.ask, "GET", bench.cloud.path + path)) for _ in range(times)]
         shown = path.replace(some, "{id}")
         bench.add(f"GET {shown}, {fill} servers", taken, per_s=len(taken) / sum(taken), **cpu)
     remove(bench, name, f"{fill} deletes at {bench.given.concurrency}, networks none")

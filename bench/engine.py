@@ -53,7 +53,7 @@ class Meter:
         self.statements[what] = self._counted - before
 
 
-def prepare(folder: Path, database_url: str, nodes: int) -> None:
+def prepare(folder: Path, database_url: str, nodes: int = 1) -> None:
     """Load Django on a new database with one fake host of so many nodes, as an installation's processes would."""
     settings = {
         "STATE_DIR": str(folder),
@@ -190,7 +190,7 @@ def main() -> None:
     figures = Figures(
         f"CPU and SQL of a boot and a delete on one of {given.nodes}, networks {given.networks}, {given.boots} times"
     )
-    totals = {"boot": [0.0, 0], "delete": [0.0, 0]}
+    totals: dict[str, list[float]] = {"boot": [0.0, 0], "delete": [0.0, 0]}
     for what, taken in meter.cpu_s.items():
         median, count = statistics.median(taken), meter.statements[what]
         figures.add(
@@ -202,8 +202,8 @@ def main() -> None:
         )
         total = totals["delete" if "elete" in what or "DELETE" in what else "boot"]
         total[0], total[1] = total[0] + median, total[1] + count
-    for name, (cpu_s, count) in totals.items():
-        figures.add(f"{name}, all", cpu_ms=cpu_s * 1e3, statements=count)
+    for name, (cpu_s, statements) in totals.items():
+        figures.add(f"{name}, all", cpu_ms=cpu_s * 1e3, statements=int(statements))
     figures.show(given.json)
 
 

@@ -107,6 +107,7 @@ def asked() -> dict[str, Callable[[], object]]:
     from django.db.models import Q
 
     from workers import acceptance, admission, archive, history, ledger, recovery
+    from workers.models import utc_now
 
     tokens = [f"{number:032x}" for number in range(0, 30, 3)]
     subject = uuid.UUID(int=1_000)
@@ -130,7 +131,7 @@ def asked() -> dict[str, Callable[[], object]]:
         "show one action": lambda: history.find(Q(subject_id=subject, request_id="req-10005")),
         "list a tenant's operations": lambda: history.latest(Q(project_id=PROJECT), limit=100),
         "list everybody's operations": lambda: history.latest(Q(), limit=100),
-        "archive: look at 200": lambda: archive.look(archive.utc_now()),
+        "archive: look at 200": lambda: archive.look(utc_now()),
     }
 
 
