@@ -128,6 +128,7 @@ def _database() -> dict[str, Any]:
         return {
             **parsed,
             "CONN_MAX_AGE": 0,  # the pool keeps the connections
+            "DISABLE_SERVER_SIDE_CURSORS": True,  # behind PgBouncer each statement may have another session
             "OPTIONS": {
                 **_GIVE_UP_ON_THE_DARK,
                 **parsed.get("OPTIONS", {}),  # what the address says after `?`, e.g. sslmode
