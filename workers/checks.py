@@ -7,7 +7,7 @@ from functools import partial
 from django.db.models import Count, Exists, F, OuterRef, Q
 from kombu.exceptions import OperationalError as BrokerError
 
-from workers import clock, idempotency, invariants, ledger, pulse, queues, recovery
+from workers import clock, idempotency, invariants, ledger, pulse, queues, recovery, workflow
 from workers.invariants import Violation
 from workers.models import (
     ACTIVE,
@@ -64,11 +64,11 @@ def _what_is_due_is_published() -> Iterable[Violation]:
     due = Operation.objects.filter(
         IS_ACTIVE, lease_token=None, admitted=True, run_after__lte=now, dispatched_at__lt=now - UNRUNG_S
     )
-    for operation in due:
+    for operation in due.filter(kind__in=workflow.registered()):
         yield Violation(
             f"operation {operation.id} ({operation.kind}) is due and was not published for {UNRUNG_S:.0f} s: nobody "
-            "sweeps",
-            "computecloud status: check that beat and a control worker run",
+            "sweeps, or the broker takes nothing",
+            "computecloud status: check that the broker, beat and a control worker run",
         )
 
 

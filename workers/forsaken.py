@@ -13,7 +13,9 @@ from workers import workflow
 from workers.models import Operation
 from workers.workflow import Context
 
-LATE_S = 60.0  # a newer control worker, if there is one, sweeps many times in that
+# A newer control worker, if there is one, sweeps many times in that; after an outage that was longer whoever sweeps
+# first decides, and an older one can but fail it.
+LATE_S = 60.0
 
 _by_subject: dict[str, Callable[[Context], None]] = {}
 

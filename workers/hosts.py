@@ -13,6 +13,8 @@ from workers.models import IS_ACTIVE, Footprint, Host, Operation
 log = structlog.get_logger()
 
 REASON_MAX = 255
+# A path of a machine's, as in what libvirt says; what a guest calls its devices is nobody's secret.
+_FILE = re.compile(r"(?<![\w:/.])/(?!dev/)[\w.+@:-]+(?:/[\w.+@:-]+)+")
 
 
 @dataclass(slots=True)
@@ -104,7 +106,8 @@ def remove(*, name: str) -> None:
 
 
 def unnamed(words: str) -> str:
-    """Return an operation's reason as its tenant may read it: without the names of hosts, and of their queues."""
+    """Return an operation's reason as its tenant may read it: without hosts' names, queues and files."""
+    words = _FILE.sub("a file of its host", words)
     if "host" not in words:
         return words
     names = sorted(Host.objects.values_list("name", flat=True), key=len, reverse=True)

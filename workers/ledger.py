@@ -349,13 +349,6 @@ def ring(operation_id: UUID, seen: float) -> bool:
     return bool(sql.execute(statement, {"now": clock.now(), "id": operation_id, "seen": seen}))
 
 
-def unring(operation_id: UUID, seen: float, rings: int) -> None:
-    """Take back such a claim, of what had been rung `rings` times before: the broker did not take the message."""
-    statement = """UPDATE workers_operation SET dispatched_at = %(seen)s, rings = %(rings)s
-             WHERE id = %(id)s AND rings = %(rings)s + 1 AND lease_token IS NULL"""
-    sql.execute(statement, {"seen": seen, "rings": rings, "id": operation_id})
-
-
 def release_subjects(operation_id: UUID, *, secret: bool = True) -> None:
     """Free every subject that an ended operation holds, and erase its secret, unless the caller sees to that."""
     values = {"id": operation_id}

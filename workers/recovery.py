@@ -68,7 +68,8 @@ def sweep() -> None:
     woken = ours.filter(lease_token=None, admitted=True, run_after__gt=0, run_after__lte=now, rings=0)
     first = list(woken[:BATCH])
     others = due.exclude(id__in=[one.id for one in first])[:BATCH]
-    _each([*first, *others], lambda operation: _ring(operation, now, depths))
+    by_age = sorted([*first, *others], key=lambda operation: operation.dispatched_at)
+    _each(by_age, lambda operation: _ring(operation, now, depths))
     while admission.admit_next():
         pass
     Inquiry.objects.filter(asked_at__lt=datetime.fromtimestamp(now - 120, UTC)).delete()
@@ -141,7 +142,7 @@ def _publish_fetched() -> None:
             published.append(operation.id)
 
     due = _active().filter(lease_token=None, admitted=True, run_after__lte=clock.now())
-    _each(due[:BATCH], publish)
+    _each(due.filter(kind__in=workflow.registered())[:BATCH], publish)
 
 
 def free(operation: Operation, why: str) -> None:
@@ -226,7 +227,7 @@ def forsake(operation: Operation) -> None:
     words = (
         f"no worker knows what {operation.kind} is: a newer version accepted it, and did not end it in time"
     )
-    fail(operation, f"{operation.error}; {words}" if operation.error else words)
+    fail(operation, f"{words}; {operation.error}" if operation.error else words)
 
 
 def turn_back_cancelled(operation: Operation) -> bool:
@@ -328,6 +329,7 @@ def _ring(operation: Operation, now: float, depths: dict[str, int]) -> None:
     """Publish an operation again; later where its queue is not empty, for its message may be in there.
 
     What the broker does not take is no ring: the pauses that grow with the rings are for messages that wait somewhere.
+    It is tried again after the shortest of them, behind what is due by then: another queue's broker may be well.
     """
     links = dispatch.links_of(operation)
     if not links or dispatch.rests():
@@ -341,4 +343,4 @@ def _ring(operation: Operation, now: float, depths: dict[str, int]) -> None:
     if quiet_s < _pause_s(operation.rings) and not operation.run_after:
         return
     if ledger.ring(operation.id, operation.dispatched_at) and not dispatch.publish(operation):
-        ledger.unring(operation.id, operation.dispatched_at, operation.rings)
+        Operation.objects.filter(id=operation.id).update(rings=0)

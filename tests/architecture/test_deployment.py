@@ -48,6 +48,19 @@ def test_a_unit_is_sandboxed(kind: str, most: float):
     assert done.returncode == 0, done.stdout[-200:]
 
 
+def test_the_namespaces_that_the_host_worker_makes_are_seen_by_others():
+    """Each of these gives a unit mounts of its own (systemd.exec(5)), and a network's namespace is a mount."""
+    unit = (ROOT / "deploy" / "systemd" / "computecloud-host.service").read_text()
+    own = r"^(Private(Tmp|Devices|Mounts|IPC)|Protect(System|Home|Kernel\w+|ControlGroups|Proc)|ProcSubset|\w+Paths)="
+    assert re.findall(own, unit, re.MULTILINE) == []
+
+
+@pytest.mark.parametrize("kind", ["web", "control", "beat"])
+def test_qemu_reaches_guests_disks_through_the_state_folder(kind: str):
+    unit = (ROOT / "deploy" / "systemd" / f"computecloud-{kind}.service").read_text()
+    assert "\nStateDirectoryMode=0711\n" in unit
+
+
 def test_there_is_a_container_for_each_kind_of_process():
     composed = yaml.safe_load((ROOT / "deploy" / "container" / "compose.yml").read_text())["services"]
     assert set(composed) >= KINDS

@@ -464,18 +464,6 @@ def test_what_somebody_runs_is_not_put_off(accepted):
     assert row(operation.id)["run_after"] > time.time()
 
 
-@pytest.mark.parametrize("how", [{"lease_token": "ours"}, {"rings": 2}], ids=["taken", "rung again"])
-def test_a_ring_that_was_heard_though_the_broker_seemed_to_fail_is_not_taken_back(accepted, how):
-    operation = accepted()
-    rung = {"lease_token": None, "rings": 1, "dispatched_at": 50.0}
-    before = stands(operation, **rung | how)
-    ledger.unring(operation.id, 7.0, 0)
-    assert row(operation.id) == before
-    stands(operation, **rung)
-    ledger.unring(operation.id, 7.0, 0)
-    assert (row(operation.id)["rings"], row(operation.id)["dispatched_at"]) == (0, 7.0)
-
-
 def test_a_subject_is_locked_once_and_until_a_call_that_overran_has_returned():
     worker, subject = Process(), uuid4()
     assert worker.lock(subject)

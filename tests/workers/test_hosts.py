@@ -64,6 +64,15 @@ def test_a_host_that_is_up_is_not_forgotten():
         ("step wait waits for host h1.lan, which is down", "step wait waits for its host, which is down"),
         ("No valid host was found: 2 on a disabled host", "No valid host was found: 2 on a disabled host"),
         ("no h1", "no h1"),
+        (
+            "Cannot access storage file '/var/lib/cloud/hosts/h1/guests/1a-2b/root.qcow2' (as uid:64055)",
+            "Cannot access storage file 'a file of its host' (as uid:64055)",
+        ),
+        (
+            "no disk /dev/vdb; see https://cloud/docs/a.html",
+            "no disk /dev/vdb; see https://cloud/docs/a.html",
+        ),
+        ("1/2/3 or either/or/neither", "1/2/3 or either/or/neither"),
     ],
 )
 def test_a_tenant_reads_no_name_of_a_host(words: str, told: str):

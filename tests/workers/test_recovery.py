@@ -85,11 +85,40 @@ def test_what_the_broker_does_not_take_is_no_ring(accepted, monkeypatch):
     assert dispatch.rests()
     recovery.sweep()  # the broker is not asked yet
     operation.refresh_from_db()
-    assert (operation.rings, operation.dispatched_at) == (1, pytest.approx(seen))
+    assert operation.rings == 0
+    assert operation.dispatched_at > seen, "what else is due comes before it"
+    Operation.objects.update(dispatched_at=time.time() - recovery.RING_AFTER_S - 1)
+    recovery.sweep()  # it is due, and the broker is not asked yet
+    operation.refresh_from_db()
+    assert (operation.rings, queues.depth("control")) == (0, 0)
     dispatch._silence.until_s = 0.0
     recovery.sweep()
     operation.refresh_from_db()
-    assert (operation.rings, queues.depth("control")) == (2, 1)
+    assert (operation.rings, queues.depth("control")) == (1, 1)
+
+
+@pytest.mark.parametrize("run_after", [0.0, 1.0], ids=["lost", "woken"])
+def test_a_queue_that_takes_no_message_holds_up_no_other(accepted, monkeypatch, run_after):
+    stuck = accepted()
+    runner.run(stuck.id, DO, 0)
+    Operation.objects.filter(id=stuck.id).update(lease_token=None, run_after=run_after, dispatched_at=5.0)
+    well = accepted()
+    empty_queue()
+    put = Channel._put
+
+    def refuse(self: Channel, queue: str, *words: object, **options: object) -> None:
+        if queue.startswith("host."):
+            raise OperationalError("the queue has no majority")
+        put(self, queue, *words, **options)
+
+    monkeypatch.setattr(Channel, "_put", refuse)
+    monkeypatch.setattr(dispatch._silence, "until_s", 0.0)
+    recovery.sweep()
+    Operation.objects.filter(id=well.id).update(dispatched_at=time.time() - recovery.RING_AFTER_S - 1)
+    dispatch._silence.until_s = 0.0
+    recovery.sweep()
+    assert Operation.objects.get(id=well.id).rings == 1
+    assert Operation.objects.get(id=stuck.id).rings == 0
 
 
 def empty_queue() -> None:
