@@ -228,3 +228,9 @@ def test_rabbitmq_that_cannot_be_administered_from_here_is_told_in_words():
     assert "--rabbitmqctl" in caught.value.advice
     with pytest.raises(Failure):
         account.make("amqp://u:p@broker//", "far", "secret", rabbitmqctl="no-such-command")
+
+
+def test_what_is_copied_is_what_is_pinned_for_a_python_like_this_one():
+    folders = {name.partition("/")[0] for _, name in shipping._installed()}
+    assert {"redis", "celery", "django"} <= folders
+    assert ("async_timeout" in folders) == (sys.version_info < (3, 11, 3))

@@ -10,6 +10,8 @@ from importlib import metadata
 from pathlib import Path
 from typing import IO
 
+from packaging.requirements import Requirement
+
 from computecloud.cli.failures import Failure
 from computecloud.cli.installation import ROOT
 from hypervisors.ssh import CommandFailed, Remote
@@ -149,9 +151,12 @@ def _copy(remote: Remote) -> None:
 
 
 def _installed() -> Iterator[tuple[Path, str]]:
-    """Yield the files of the packages that requirements.txt pins, as they are installed here."""
-    for name in re.findall(r"^([A-Za-z0-9._-]+)==", (ROOT / "requirements.txt").read_text(), re.MULTILINE):
-        for file in metadata.distribution(name).files or ():
+    """Yield the files of the packages that requirements.txt pins for a Python like this one, as they are here."""
+    for line in re.findall(r"^[A-Za-z0-9._-]+==.*$", (ROOT / "requirements.txt").read_text(), re.MULTILINE):
+        pinned = Requirement(line)
+        if pinned.marker is not None and not pinned.marker.evaluate():
+            continue
+        for file in metadata.distribution(pinned.name).files or ():
             path = Path(str(file.locate()))
             if ".." not in file.parts and "__pycache__" not in file.parts and path.is_file():
                 yield path, str(file)
